@@ -1,0 +1,53 @@
+"""Look into the day's videos: probe, chosen frames, frame and sound vectors, text in frames.
+
+Reads   bronze.video_arrivals (the day)
+Writes  silver.videos, silver.frames, silver.features, silver.ocr, one day each, replaced whole
+Rerun   safe: the same bytes give the same rows; a file that has gone meanwhile is refused
+Launch  reelhouse job extract --date 2026-01-02
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from reelhouse import tables
+from reelhouse.settings import VideoSettings
+from reelhouse.video import extract_videos, features_of, frames_of, ocr_of, refused_of, videos_of
+
+if TYPE_CHECKING:
+    from reelhouse.run import Run
+
+
+def newest(arrivals: DataFrame) -> DataFrame:
+    """One row per video_id: of several batches of a day, one with a file wins, then the last by name (no clock decides)."""
+    order = Window.partitionBy("video_id").orderBy(F.col("uri").isNull(), F.col("batch").desc())
+    return arrivals.withColumn("place", F.row_number().over(order)).where("place = 1").drop("place")
+
+
+def build(arrivals: DataFrame, settings: VideoSettings) -> DataFrame:
+    cache = Path(os.environ.get("REELHOUSE_CACHE") or Path.home() / ".cache" / "reelhouse")
+    return extract_videos(newest(arrivals), settings, cache / "encoders")
+
+
+def main(run: Run) -> None:
+    from pyspark import StorageLevel
+
+    wide = build(run.day(tables.VIDEO_ARRIVALS), run.settings.video).persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        run.progress("looking into the day's videos")
+        damaged = wide.where("rule is null and damage is not null").count()
+        run.refuse(tables.VIDEOS, refused_of(wide))
+        run.publish(tables.VIDEOS, videos_of(wide))
+        run.publish(tables.FRAMES, frames_of(wide))
+        run.publish(tables.FEATURES, features_of(wide))
+        run.publish(tables.OCR, ocr_of(wide))
+        run.metric("damaged_videos", damaged)
+        if damaged:
+            run.note(f"{damaged} videos are damaged and were used as far as they can be read")
+    finally:
+        wide.unpersist()

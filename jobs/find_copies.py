@@ -1,0 +1,160 @@
+"""Find videos that are near-copies of earlier ones, so that a group of copies is labelled, trained and evaluated as one.
+
+Reads   silver.videos, silver.frames (the day), silver.features (as of the day), silver.videos, silver.copies (as of the day before)
+Writes  silver.copies, one day, replaced whole: the day's videos, and earlier ones whose group changed
+Rerun   safe: the same inputs give the same rows
+Launch  reelhouse job find_copies --date 2026-01-02
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import functions as F
+
+from reelhouse import tables
+from reelhouse.copies import copy_groups
+from reelhouse.copies.frames import informative_hashes
+from reelhouse.features import Layout, layout_of, pooled_vectors, to_numpy
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from reelhouse.run import Run
+    from reelhouse.settings import CopySettings
+
+
+def build(
+    videos: DataFrame,
+    frames: DataFrame,
+    features: DataFrame,
+    known_videos: DataFrame,
+    known_copies: DataFrame,
+    *,
+    date: dt.date,
+    settings: CopySettings,
+    note: Callable[[str], None] = print,
+) -> DataFrame:
+    """Rows of silver.copies for `date`, without data_date.
+
+    videos, frames: of the day. features: newest rows as of the day. known_videos, known_copies: newest rows before the day.
+    A video that came again today is judged anew, and its earlier membership doesn't count. Of more than settings.rows_max
+    videos only the latest earlier ones are compared, besides all of the day; `note` is told.
+    """
+    today = videos.select("video_id").distinct().join(informative_hashes(frames), on="video_id", how="left")
+    known = known_copies.join(videos.select("video_id"), on="video_id", how="left_anti").select(*_STATE, "frame_hashes")
+    known = known.join(known_videos.select("video_id", F.col("data_date").alias("arrived")), on="video_id", how="inner")
+    collected = in_order_of_arrival(known.toPandas(), today.toPandas(), date)
+    rows = regroup(collected, _fetch_vectors(features, collected["video_id"].to_numpy(str)), settings, note)
+    return _to_rows(videos, rows)
+
+
+def main(run: Run) -> None:
+    rows = build(
+        run.day(tables.VIDEOS),
+        run.day(tables.FRAMES),
+        run.current(tables.FEATURES),
+        run.previous(tables.VIDEOS),
+        run.previous(tables.COPIES),
+        date=run.date,
+        settings=run.settings.copies,
+        note=run.note,
+    )
+    run.publish(tables.COPIES, rows)
+
+
+_STATE = ["video_id", "copy_group", "matched_video_id", "hash_distance", "vector_similarity"]
+
+
+def in_order_of_arrival(known: pd.DataFrame, today: pd.DataFrame, date: dt.date) -> pd.DataFrame:
+    """Earlier and today's videos, in order of arrival, ties by video_id; today's have no group yet.
+
+    known: _STATE, frame_hashes, arrived. today: video_id, frame_hashes (None for a video without frames).
+    """
+    old, new = known.assign(is_new=False), today.assign(is_new=True, arrived=date).reindex(columns=[*known.columns, "is_new"])
+    frame = pd.concat([old.astype(object), new.astype(object)], ignore_index=True)
+    frame["frame_hashes"] = pd.Series([np.asarray([] if h is None else h, np.int64) for h in frame["frame_hashes"]], dtype=object)
+    frame = frame.astype({"is_new": bool, "hash_distance": float, "vector_similarity": float})
+    return frame.sort_values(["arrived", "video_id"], kind="stable", ignore_index=True)
+
+
+def regroup(
+    collected: pd.DataFrame, fetch: Callable[[np.ndarray], np.ndarray], settings: CopySettings, note: Callable[[str], None]
+) -> pd.DataFrame:
+    """Of `in_order_of_arrival` the rows to write: today's, and earlier ones whose group changed. fetch: row numbers -> vectors."""
+    ids, is_new = collected["video_id"].to_numpy(object), collected["is_new"].to_numpy(bool)
+    result = copy_groups(
+        _compared(collected, settings.rows_max, note),
+        fetch,
+        is_new=is_new,
+        known_groups=pd.factorize(collected["copy_group"])[0],
+        hash_distance_max=settings.hash_distance_max,
+        similarity_min=settings.similarity_min,
+    )
+    rows = collected.assign(found_group=ids[result.groups])
+    found = result.matched >= 0
+    rows.loc[found, "matched_video_id"] = ids[result.matched[found]]
+    rows.loc[found, "hash_distance"] = result.distances[found]
+    rows.loc[found, "vector_similarity"] = result.similarities[found]
+    changed = rows[is_new | (rows["found_group"] != rows["copy_group"])].assign(copy_group=lambda r: r["found_group"])
+    return _without_lost_matches(changed, set(ids)).sort_values("video_id", ignore_index=True)
+
+
+def _compared(frame: pd.DataFrame, limit: int, note: Callable[[str], None]) -> list[np.ndarray]:
+    """Each video's hashes, for all of today's videos and as many of the latest earlier ones as fit; none for the others."""
+    hashes = frame["frame_hashes"].tolist()
+    earlier = np.flatnonzero(~frame["is_new"].to_numpy(bool))
+    room = max(limit - (len(frame) - len(earlier)), 0)
+    if len(earlier) > room:
+        note(f"{len(earlier) - room:,} earlier videos were not compared: copies.rows_max is {limit:,}")
+        for i in earlier[: len(earlier) - room]:
+            hashes[i] = np.zeros(0, np.int64)
+    return hashes
+
+
+def _fetch_vectors(features: DataFrame, ids: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from row numbers to mean frame vectors (zeros where a video has none by the newest encoder)."""
+
+    def fetch(rows: np.ndarray) -> np.ndarray:
+        visual = features.where(F.col("modality") == "visual")
+        layout = layout_of(visual, visual.limit(0)) if len(rows) else Layout()
+        if not layout.parts:
+            return np.zeros((len(rows), 1), np.float32)
+        wanted = features.sparkSession.createDataFrame(pd.DataFrame({"video_id": ids[rows]}), "video_id string")
+        found, vectors = to_numpy(pooled_vectors(visual.join(wanted, on="video_id", how="left_semi"), visual.limit(0), layout))
+        matrix = np.zeros((len(rows), layout.parts[0].dimension), np.float32)
+        if len(found):
+            row_of = {video: row for row, video in enumerate(ids[rows])}
+            matrix[[row_of[video] for video in found]] = vectors
+        return matrix
+
+    return fetch
+
+
+def _without_lost_matches(rows: pd.DataFrame, present: set[str]) -> pd.DataFrame:
+    """No row may point to a video that is gone (taken down), and a group's first matches nothing."""
+    first = rows["copy_group"] == rows["video_id"]
+    lost = first | (rows["matched_video_id"].notna() & ~rows["matched_video_id"].isin(present))
+    rows = rows.copy()
+    rows.loc[lost, "matched_video_id"] = None
+    rows.loc[lost, ["hash_distance", "vector_similarity"]] = np.nan
+    return rows
+
+
+def _to_rows(videos: DataFrame, rows: pd.DataFrame) -> DataFrame:
+    names = [n for n in tables.COPIES.names if n != "data_date"]
+    schema = tables.COPIES.spark_schema()
+    records = [
+        (r.video_id, r.copy_group, _none(r.matched_video_id), _none(r.hash_distance), _none(r.vector_similarity), r.frame_hashes.tolist())
+        for r in rows.itertuples()
+    ]
+    session = videos.sparkSession
+    return session.createDataFrame(records, type(schema)([schema[n] for n in names])).select(*names)
+
+
+def _none(value: object) -> object:
+    return None if pd.isna(value) else value

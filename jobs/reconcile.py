@@ -1,0 +1,77 @@
+"""Compare the collections in Milvus with Delta, id by id and checksum by checksum, and repair what differs.
+
+Reads   gold.embeddings, gold.hashes (as of the day), the collections of the newest model version
+Writes  those collections: what is missing or different is written again, what is too much is deleted
+Rerun   safe: a second run finds nothing to repair; vectors of later dates are left alone
+Launch  reelhouse job reconcile --date 2026-01-02
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from reelhouse import tables
+from reelhouse.errors import VectorStoreError
+from reelhouse.vectors import KINDS, Difference, Kind, collection_name, differences, newest_version, wanted_rows
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from reelhouse.run import Run
+
+
+def inputs(run: Run) -> dict[str, str]:
+    return {"vectors": run.vectors.state()}
+
+
+def main(run: Run) -> None:
+    version = newest_version(run.upto(tables.EMBEDDINGS))
+    if version is None:
+        run.aside("there are no embeddings to compare with")
+        return
+    found: Counter[str] = Counter({"missing": 0, "extra": 0, "different": 0})
+    for kind in KINDS:
+        found += reconcile(run, kind, version)
+    for name in ("missing", "extra", "different"):
+        run.metric(name, found[name])
+    run.input("vectors", run.vectors.state())
+
+
+def reconcile(run: Run, kind: Kind, version: str) -> Counter[str]:
+    """What differed before the repair. VectorStoreError when something still does afterwards."""
+    rows, day = run.current(kind.table), str(run.date)
+    if not run.vectors.exists(kind.name, version):
+        first = wanted_rows(rows, kind, version).head()
+        if first is None:
+            return Counter()
+        run.vectors.ensure(kind.name, version, kind.dimension(first.vector))
+    wanted = wanted_rows(rows, kind, version, run.vectors.newer(kind.name, version, than=day))
+    before = compare(run, kind, version, wanted)
+    if before:
+        repair(run, kind, version, wanted, before)
+        after = compare(run, kind, version, wanted)
+        if after:
+            examples = "; ".join(f"{d.video_id} is {d.kind}" for d in after[:3])
+            raise VectorStoreError(
+                f"{collection_name(kind.name, version)} still differs from {kind.table.name} in {len(after)} rows after a repair: "
+                f"{examples}. Is something else writing to it? Stop that, then run reconcile for {day} again."
+            )
+    return Counter(d.kind for d in before)
+
+
+def compare(run: Run, kind: Kind, version: str, wanted: DataFrame) -> list[Difference]:
+    in_delta = wanted.select("video_id", "checksum").orderBy("video_id").toLocalIterator(prefetchPartitions=True)
+    in_milvus = run.vectors.ids_and_checksums(kind.name, version, upto=str(run.date))
+    return list(differences(((row.video_id, row.checksum) for row in in_delta), in_milvus))
+
+
+def repair(run: Run, kind: Kind, version: str, wanted: DataFrame, found: list[Difference]) -> None:
+    run.vectors.delete(kind.name, version, (d.video_id for d in found if d.kind == "extra"))
+    again = [(d.video_id,) for d in found if d.kind != "extra"]
+    if again:
+        ids = run.spark.createDataFrame(again, "video_id string")
+        rows = wanted.join(F.broadcast(ids), on="video_id", how="left_semi").toLocalIterator(prefetchPartitions=True)
+        run.vectors.upsert(kind.name, version, ((r.video_id, r.vector, r.checksum, r.data_date) for r in rows))

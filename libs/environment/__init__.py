@@ -1,0 +1,1 @@
+"""Sets up the checkout's .venv. Standard library only: it runs before anything is installed."""

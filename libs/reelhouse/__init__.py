@@ -1,0 +1,1 @@
+"""Reelhouse: a lakehouse for understanding short videos."""

@@ -1,0 +1,5 @@
+"""Label trees, and what people say of videos: from delivered lines to events to one answer a label."""
+
+from reelhouse.labels.taxonomy import Taxonomy, taxonomy_from_paths
+
+__all__ = ["Taxonomy", "taxonomy_from_paths"]

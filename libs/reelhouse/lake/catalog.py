@@ -1,0 +1,94 @@
+"""Names for analysts: every table, `<table>_current` and view, registered by location in the session's own catalog."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from reelhouse import tables
+from reelhouse.lake.lake import Lake
+from reelhouse.tables import Table
+
+_NAME = re.compile(r"\b(bronze|silver|gold|ops)\s*\.\s*`?(\w+)`?", re.IGNORECASE)
+
+
+def names() -> dict[str, str]:
+    """Every name that SQL may use, with its comment: tables, their current views, and the other views."""
+    known = {t.name: t.comment for t in tables.ALL.values()}
+    known |= {f"{t.name}_current": f"Newest state of {t.name}, without videos taken down." for t in tables.ALL.values() if has_current(t)}
+    return known | {v.name: v.comment for v in tables.VIEWS}
+
+
+def has_current(table: Table) -> bool:
+    """Events (label answers, clicks, runs) are never replaced by newer ones; everything else has a current state."""
+    return not {"event_id", "run_id"} & set(table.key) and table.name != "ops.quarantine"
+
+
+def register(lake: Lake, statement: str | None = None) -> None:
+    """Make the names that a statement uses (all names if it is None) known to the session.
+
+    A table that was never written is an empty view, so that a question about it is answered by no rows, not an error.
+    """
+    definitions = _view_definitions()
+    wanted = _with_parts(_used(statement), definitions) if statement is not None else set(names())
+    spark = lake.spark
+    for database in sorted({name.split(".")[0] for name in wanted}):
+        spark.sql(f"CREATE DATABASE IF NOT EXISTS {database}")
+    for table in tables.ALL.values():
+        if table.name in wanted:
+            _register_table(lake, table)
+    # `definitions` is in an order in which each view's parts come before it.
+    for name, (comment, sql) in definitions.items():
+        if name in wanted:
+            spark.sql(f"CREATE OR REPLACE VIEW {name} COMMENT {_quoted(comment)} AS {sql}")
+
+
+def _register_table(lake: Lake, table: Table) -> None:
+    if lake.spark.catalog.tableExists(table.name):
+        return
+    if lake.exists(table):
+        lake.spark.sql(f"CREATE TABLE {table.name} USING DELTA LOCATION {_quoted(lake.path(table))}")
+        return
+    columns = ", ".join(f"CAST(NULL AS {c.type}) AS `{c.name}`" for c in table.columns)
+    lake.spark.sql(f"CREATE OR REPLACE VIEW {table.name} COMMENT {_quoted(table.comment)} AS SELECT {columns} WHERE false")
+
+
+def _view_definitions() -> dict[str, tuple[str, str]]:
+    current = {
+        f"{t.name}_current": (f"Newest state of {t.name}, without videos taken down.", _current_sql(t))
+        for t in tables.ALL.values()
+        if has_current(t)
+    }
+    return current | {v.name: (v.comment, v.sql) for v in tables.VIEWS}
+
+
+def _current_sql(table: Table) -> str:
+    """The same fold as Lake.current, as SQL over everything written so far."""
+    leader = tables.ALL[table.follows] if table.follows else table
+    unit = leader.unit if table.follows else table.unit
+    grouped = ", ".join([*unit, "max(data_date) AS data_date"])
+    newest = f"SELECT {grouped} FROM {leader.name}" + (f" GROUP BY {', '.join(unit)}" if unit else "")
+    matches = " AND ".join(f"t.{c} = n.{c}" for c in [*unit, "data_date"])
+    sql = f"SELECT t.* FROM {table.name} t LEFT SEMI JOIN ({newest}) n ON {matches}"
+    if table.has_video and table.name != "bronze.deletions":
+        sql += " LEFT ANTI JOIN bronze.deletions d ON t.video_id = d.video_id"
+    return sql
+
+
+def _used(statement: str) -> set[str]:
+    known = names()
+    return {name for name in (f"{a}.{b}".lower() for a, b in _NAME.findall(statement)) if name in known}
+
+
+def _with_parts(wanted: Iterable[str], definitions: dict[str, tuple[str, str]]) -> set[str]:
+    found, queue = set(), list(wanted)
+    while queue:
+        name = queue.pop()
+        if name not in found:
+            found.add(name)
+            queue += _used(definitions[name][1]) if name in definitions else ()
+    return found
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

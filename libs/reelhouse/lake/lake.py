@@ -1,0 +1,246 @@
+"""The lake: reading a day or as of a day, and replacing a slice. The only writer of Delta tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reelhouse import tables
+from reelhouse.errors import SchemaMismatchError, StorageError
+from reelhouse.tables import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# A slice of at most so many rows becomes one file; larger ones keep Spark's partitions.
+ROWS_OF_ONE_FILE = 50_000
+# No column statistics in Delta's log: ids are random, so they skip nothing, and a purge could not remove values from the log.
+_PROPERTIES = {"delta.dataSkippingNumIndexedCols": "0"}
+_STORAGE_TROUBLE = {
+    "No space left on device": "the disk is full",
+    "Read-only file system": "the file system is read-only",
+    "Permission denied": "writing is not permitted",
+    "Not a directory": "a part of the path is a file, not a folder",
+    "File too large": "the file would be larger than this process may write",
+    "Disk quota exceeded": "the disk quota is used up",
+}
+
+
+class Lake:
+    """Delta tables below a root folder or address. Every read leaves out videos that were taken down."""
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        self.spark = spark
+        self.root = root if "://" in root else str(Path(root).resolve())
+        self.is_local = "://" not in self.root
+
+    # -- where things are
+
+    def path(self, table: Table) -> str:
+        return f"{self.root}/tables/{table.path}"
+
+    def exists(self, table: Table) -> bool:
+        return self._filesystem_path(f"{self.path(table)}/_delta_log").exists()
+
+    def files(self, table: Table, where: Mapping[str, Any]) -> list[str]:
+        """URIs of the active Parquet files of a slice (Delta's active list, not the folder), sorted."""
+        if not self.exists(table):
+            return []
+        return sorted(self._delta(table).where(_condition(where)).inputFiles())
+
+    # -- reading
+
+    def read(self, table: Table, condition: str = "true") -> DataFrame:
+        """Rows of a table with its own columns; an empty frame when nothing was ever written."""
+        if not self.exists(table):
+            return self.spark.createDataFrame([], table.spark_schema())
+        rows = self._delta(table).where(condition).select(*table.names)
+        return self.without_taken_down(table, rows)
+
+    def current(self, table: Table, condition: str) -> DataFrame:
+        """The state that the rows of `condition` fold to: the newest day's rows for each unit (see Table.newest_by)."""
+        rows = self.read(table, condition)
+        newest = _newest(rows, table.unit)
+        if table.follows:
+            leader = tables.ALL[table.follows]
+            newest = _newest(self.read(leader, condition), leader.unit)
+            return rows.join(newest, on=[*leader.unit, "data_date"], how="left_semi").select(*table.names)
+        return rows.join(newest, on=[*table.unit, "data_date"], how="left_semi").select(*table.names)
+
+    @cached_property
+    def taken_down(self) -> list[str]:
+        """Ids of the videos that were taken down, whenever that was asked for. Few: a person asked for each."""
+        if not self.exists(tables.DELETIONS):
+            return []
+        return sorted(row.video_id for row in self._delta(tables.DELETIONS).select("video_id").distinct().collect())
+
+    def without_taken_down(self, table: Table, rows: DataFrame) -> DataFrame:
+        """Rows less those of videos that were taken down."""
+        if not table.has_video or table in (tables.DELETIONS, tables.QUARANTINE) or not self.taken_down:
+            return rows
+        gone = self.spark.createDataFrame([(v,) for v in self.taken_down], "video_id string")
+        return rows.join(gone.hint("broadcast"), on="video_id", how="left_anti").select(*table.names)
+
+    def _delta(self, table: Table) -> DataFrame:
+        return self.spark.read.format("delta").load(self.path(table))
+
+    # -- writing
+
+    def replace(
+        self, table: Table, rows: DataFrame, where: Mapping[str, Any], *, count: int, metadata: Mapping[str, str], files: int = 1
+    ) -> None:
+        """Replace one slice by `count` rows in one commit. `where` gives values of partition columns, data_date first.
+
+        A slice that is empty on both sides is left alone. Raises StorageError when the storage refuses.
+        """
+        there = self.exists(table)
+        if not count and not (there and self.files(table, where)):
+            return
+        writer = rows.coalesce(1) if files == 1 else rows.repartition(files, *table.key[:1]).sortWithinPartitions(*table.key)
+        options = {} if there else {**_PROPERTIES, **table.properties}
+        with self.lock(table.name), storage_errors(f"writing {table.name} at {self.path(table)}"):
+            replaced = there and bool(self.files(table, where))
+            delta = writer.write.format("delta").partitionBy(*table.partition_by).options(**options)
+            delta = delta.option("userMetadata", json.dumps(dict(metadata), sort_keys=True))
+            # Appending to an empty slice is the same as replacing it, at a quarter of the cost.
+            delta = delta.mode("overwrite").option("replaceWhere", _condition(where)) if replaced else delta.mode("append")
+            delta.save(self.path(table))
+        if table is tables.DELETIONS:
+            self.__dict__.pop("taken_down", None)
+
+    def append(self, table: Table, rows: DataFrame, *, metadata: Mapping[str, str]) -> None:
+        """Add rows that are an event of their own (the ledger's), never a slice that is replaced."""
+        with self.lock(table.name), storage_errors(f"writing {table.name} at {self.path(table)}"):
+            delta = rows.coalesce(1).write.format("delta").partitionBy(*table.partition_by).mode("append").options(**_PROPERTIES)
+            delta.option("userMetadata", json.dumps(dict(metadata), sort_keys=True)).save(self.path(table))
+
+    def optimize(self, table: Table) -> None:
+        """Compact small files; rows stay the same."""
+        with self.lock(table.name):
+            self._delta_table(table).optimize().executeCompaction()
+
+    def vacuum(self, table: Table, *, hours: int) -> None:
+        """Remove files that the table has not referred to for so many hours."""
+        check = "spark.databricks.delta.retentionDurationCheck.enabled"
+        self.spark.conf.set(check, "false")
+        try:
+            with self.lock(table.name):
+                self._delta_table(table).vacuum(hours)
+        finally:
+            self.spark.conf.unset(check)
+
+    def _delta_table(self, table: Table) -> Any:
+        from delta import DeltaTable
+
+        return DeltaTable.forPath(self.spark, self.path(table))
+
+    def lock(self, name: str, *, timeout: float = -1) -> Any:
+        """An OS file lock, where the storage is a local folder: two processes can both win a Delta version there."""
+        if not self.is_local:
+            return nullcontext()
+        from filelock import FileLock
+
+        folder = Path(self.root) / "locks"
+        with storage_errors(f"making the folder {folder}"):
+            folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{name}.lock", timeout=timeout)
+
+    def check_writable(self) -> None:
+        """StorageError before any work is done if the root can't be written."""
+        if not self.is_local:
+            return
+        with storage_errors(f"writing to the storage root {self.root}"):
+            probe = Path(self.root) / "locks" / ".writable"
+            probe.parent.mkdir(parents=True, exist_ok=True)
+            probe.write_text("")
+            probe.unlink()
+
+    # -- small marker files, on whatever file system the root is
+
+    def mark(self, name: str) -> None:
+        with storage_errors(f"writing the marker {name} below {self.root}"):
+            self._filesystem_path(f"{self.root}/markers/{name}").create()
+
+    def unmark(self, name: str) -> None:
+        self._filesystem_path(f"{self.root}/markers/{name}").delete()
+
+    def is_marked(self, name: str) -> bool:
+        return self._filesystem_path(f"{self.root}/markers/{name}").exists()
+
+    def _filesystem_path(self, path: str) -> _HadoopPath:
+        return _HadoopPath(self.spark, path)
+
+
+class _HadoopPath:
+    """A path on any file system that Hadoop knows."""
+
+    def __init__(self, spark: SparkSession, path: str) -> None:
+        jvm: Any = spark.sparkContext._jvm
+        self._path = jvm.org.apache.hadoop.fs.Path(path)
+        self._system = self._path.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf())
+
+    def exists(self) -> bool:
+        return bool(self._system.exists(self._path))
+
+    def create(self) -> None:
+        self._system.create(self._path, True).close()
+
+    def delete(self) -> None:
+        self._system.delete(self._path, False)
+
+
+def conform(table: Table, rows: DataFrame, where: Mapping[str, Any]) -> DataFrame:
+    """The rows with exactly the table's columns, in its order; partition columns given by `where` are added.
+
+    Raises SchemaMismatchError naming every missing, unknown and ill-typed column.
+    """
+    from pyspark.sql import functions as F
+
+    for name, value in where.items():
+        if name not in rows.columns:
+            rows = rows.withColumn(name, F.lit(value).cast(table.spark_schema()[name].dataType))
+    wanted = {f.name: f for f in table.spark_schema()}
+    have = {f.name: f.dataType for f in rows.schema}
+    problems = [f"{name} is missing" for name in wanted if name not in have]
+    problems += [f"{name} is unknown" for name in have if name not in wanted]
+    problems += [
+        f"{name} should be {field.dataType.simpleString()}, is {have[name].simpleString()}"
+        for name, field in wanted.items()
+        if name in have and have[name].simpleString() != field.dataType.simpleString()
+    ]
+    if problems:
+        raise SchemaMismatchError(f"{table.name}: {'; '.join(problems)}. Nothing was written. Columns: libs/reelhouse/tables")
+    return rows.select(*[F.col(f"`{f.name}`").alias(f.name, metadata=f.metadata) for f in wanted.values()])
+
+
+def _newest(rows: DataFrame, unit: list[str]) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    return rows.groupBy(*unit).agg(F.max("data_date").alias("data_date"))
+
+
+def _condition(where: Mapping[str, Any]) -> str:
+    def literal(value: Any) -> str:
+        if isinstance(value, dt.date):
+            return f"date'{value}'"
+        return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+    return " AND ".join(f"`{name}` = {literal(value)}" for name, value in where.items()) or "true"
+
+
+@contextmanager
+def storage_errors(doing: str) -> Iterator[None]:
+    """Turn what an OS or Spark says of a full disk, a read-only folder and the like into a StorageError."""
+    try:
+        yield
+    except Exception as error:
+        text = str(error)
+        for sign, meaning in _STORAGE_TROUBLE.items():
+            if sign in text:
+                raise StorageError(f"{doing} failed: {meaning}. Nothing was committed; mend that and run again.") from error
+        raise

@@ -1,0 +1,96 @@
+"""The ledger: what each run read and wrote, and so what is up to date. The only reader and writer of ops.runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from reelhouse import tables
+from reelhouse.lake.fingerprint import combined
+from reelhouse.lake.lake import Lake, conform
+
+ReadKind = Literal["day", "upto", "before"]
+DONE = ("succeeded", "stepped_aside")
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A slice as it was read or written. slice: for a write `key=value` of the partition (empty: the whole day), for a read its kind."""
+
+    table: str
+    slice: str
+    rows: int
+    fingerprint: str
+
+
+@dataclass
+class RunRecord:
+    """One row of ops.runs."""
+
+    run_id: str
+    job: str
+    data_date: dt.date
+    started_at: dt.datetime
+    status: str = "failed"
+    seconds: float = 0.0
+    reads: list[Slice] = field(default_factory=list)
+    writes: list[Slice] = field(default_factory=list)
+    rows_in: int = 0
+    rows_out: int = 0
+    quarantined: int = 0
+    settings_hash: str = ""
+    code_version: str = ""
+    inputs: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    note: str | None = None
+    checks: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Ledger:
+    """All runs so far, held in memory: 18 small records a day."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._latest: dict[tuple[str, dt.date], RunRecord] = {}
+        self._slices: dict[str, dict[tuple[dt.date, str], Slice]] = {}
+        columns = [c for c in tables.RUNS.names if c not in ("checks", "metrics")]
+        for row in lake.read(tables.RUNS).select(*columns).orderBy("started_at", "run_id").toLocalIterator():
+            values = row.asDict(recursive=True)
+            values["reads"] = [Slice(**s) for s in values["reads"]]
+            values["writes"] = [Slice(**s) for s in values["writes"]]
+            self._remember(RunRecord(**values))
+
+    def latest(self, job: str, date: dt.date) -> RunRecord | None:
+        return self._latest.get((job, date))
+
+    def written(self, table: str, kind: ReadKind, date: dt.date) -> tuple[int, str]:
+        """Rows and fingerprint of what has been written to a table for the day, up to it, or before it."""
+        fits = {"day": lambda d: d == date, "upto": lambda d: d <= date, "before": lambda d: d < date}[kind]
+        parts = [(day, name, s) for (day, name), s in self._slices.get(table, {}).items() if fits(day) and s.rows]
+        return sum(s.rows for _, _, s in parts), combined((str(day), name, s.fingerprint) for day, name, s in parts)
+
+    def slices_of(self, record: RunRecord | None) -> list[Slice]:
+        """The non-empty slices that a run wrote and that still stand."""
+        if record is None:
+            return []
+        now = [self._slices.get(s.table, {}).get((record.data_date, s.slice)) for s in record.writes]
+        return [s for s in now if s is not None and s.rows]
+
+    def append(self, record: RunRecord) -> None:
+        """Commit one run. A retry that appends the same run twice is told apart by its run_id."""
+        values = {**record.__dict__, "reads": [s.__dict__ for s in record.reads], "writes": [s.__dict__ for s in record.writes]}
+        rows = self._lake.spark.createDataFrame([values], tables.RUNS.spark_schema())
+        where = {"data_date": record.data_date, "job": record.job}
+        metadata = {"run_id": record.run_id, "job": record.job, "date": str(record.data_date)}
+        self._lake.append(tables.RUNS, conform(tables.RUNS, rows, where), metadata=metadata)
+        self._remember(record)
+
+    def _remember(self, record: RunRecord) -> None:
+        self._latest[record.job, record.data_date] = record
+        for s in record.writes:
+            known = self._slices.setdefault(s.table, {})
+            if s.slice == "":  # the whole day was replaced, whatever slices it had
+                for key in [k for k in known if k[0] == record.data_date]:
+                    del known[key]
+            known[record.data_date, s.slice] = s

@@ -1,0 +1,119 @@
+"""The Spark session: one place that knows how Spark, Delta and Java are put together."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reelhouse.lake.environment import installed
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from reelhouse.settings import SparkSettings
+
+_DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    # A small table's snapshot is rebuilt with 50 tasks otherwise, which costs seconds on one machine.
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.databricks.delta.schema.autoMerge.enabled": "false",
+}
+
+_QUIET = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.debug.maxToStringFields": "200",
+}
+
+
+def start_session(settings: SparkSettings, *, scratch: Path | None = None) -> SparkSession:
+    """Start (or return) the Spark session.
+
+    scratch: folder for Spark's temporary files; a fresh temporary folder if not given. In embedded mode nothing listens
+    beyond loopback. With a master other than local[...], the package is shipped to the executors as a zip file.
+    """
+    from pyspark.sql import SparkSession
+
+    environment = installed()
+    if environment.java_home:
+        os.environ["JAVA_HOME"] = environment.java_home
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    scratch = scratch or Path(tempfile.mkdtemp(prefix="reelhouse-"))
+    scratch.mkdir(parents=True, exist_ok=True)
+    builder = SparkSession.builder.appName("reelhouse").master(settings.master)
+    for name, value in (_options(settings, environment.jars, scratch) | settings.extra).items():
+        builder = builder.config(name, value)
+    if settings.metastore:
+        builder = builder.config("spark.hadoop.hive.metastore.uris", settings.metastore).enableHiveSupport()
+    with _stderr_to(scratch / "spark.log"):
+        session = builder.getOrCreate()
+    if not settings.master.startswith("local["):
+        session.sparkContext.addPyFile(str(package_archive(scratch)))
+    return session
+
+
+@contextmanager
+def _stderr_to(log: Path) -> Iterator[None]:
+    """Let the JVM inherit a file as its stderr: what it says at every start would bury our own lines. Errors reach us as exceptions."""
+    kept = os.dup(2)
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _options(settings: SparkSettings, jars: list[str], scratch: Path) -> dict[str, str]:
+    options = {
+        **_DELTA,
+        **_QUIET,
+        "spark.jars": ",".join(jars),
+        "spark.driver.memory": settings.driver_memory,
+        "spark.sql.session.timeZone": "UTC",
+        "spark.driver.extraJavaOptions": " ".join(
+            [
+                "-Duser.timezone=UTC",
+                f"-Djava.io.tmpdir={scratch}",
+                f"-Dlog4j2.configurationFile={_logging(scratch)}",
+            ]
+        ),
+        "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
+        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000",
+        "spark.local.dir": str(scratch),
+        "spark.sql.warehouse.dir": str(scratch / "spark-warehouse"),
+    }
+    if settings.master.startswith("local"):
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+        options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    return options
+
+
+def _logging(scratch: Path) -> Path:
+    """Quiet logs: errors only, to stderr."""
+    path = scratch / "log4j2.properties"
+    path.write_text(
+        "rootLogger.level = error\nrootLogger.appenderRef.stderr.ref = stderr\n"
+        "appender.stderr.type = Console\nappender.stderr.name = stderr\nappender.stderr.target = SYSTEM_ERR\n"
+        "appender.stderr.layout.type = PatternLayout\nappender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n\n"
+    )
+    return path
+
+
+def package_archive(folder: Path) -> Path:
+    """Zip the package `reelhouse` for the executors; returns the zip's path."""
+    libs = Path(__file__).resolve().parents[2]
+    return Path(shutil.make_archive(str(folder / "reelhouse-package"), "zip", libs, "reelhouse"))

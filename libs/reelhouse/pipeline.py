@@ -1,0 +1,250 @@
+"""The daily pipeline: jobs in order, what is up to date and why not, resume and retry."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import yaml
+
+from reelhouse import tables
+from reelhouse.codeversion import code_version
+from reelhouse.errors import LockedError, NotFoundError, ReelhouseError, SettingsError
+from reelhouse.lake import Lake, Ledger, RunRecord
+from reelhouse.lake.fingerprint import combined
+from reelhouse.lake.ledger import DONE, ReadKind
+from reelhouse.run import Run, Services, StepAside
+from reelhouse.settings import CONF, Settings
+
+
+@dataclass(frozen=True)
+class Job:
+    """One step, as conf/pipeline.yml states it."""
+
+    name: str
+    after: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    previous: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    retries: int = 0
+    minutes: int = 60
+
+    @cached_property
+    def module(self) -> ModuleType:
+        return importlib.import_module(f"jobs.{self.name}")
+
+    @cached_property
+    def code_version(self) -> str:
+        spec = importlib.util.find_spec(f"jobs.{self.name}")
+        if spec is None or spec.origin is None:
+            raise SettingsError(f"conf/pipeline.yml names the job {self.name}, but there is no jobs/{self.name}.py")
+        return code_version(Path(spec.origin))
+
+
+def load_jobs(path: Path = CONF / "pipeline.yml") -> list[Job]:
+    """Read pipeline.yml; the jobs in the order of the file, which must agree with `after`. SettingsError if it does not."""
+    entries = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+    jobs: list[Job] = []
+    seen: set[str] = set()
+    for entry in entries:
+        job = Job(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})  # type: ignore[arg-type]
+        unknown = [t for t in (*job.reads, *job.previous, *job.writes) if t not in tables.ALL]
+        if unknown or not set(job.after) <= seen:
+            raise SettingsError(
+                f"{path}: job {job.name}: unknown tables {unknown} or a job in `after` that doesn't come before: {job.after}"
+            )
+        seen.add(job.name)
+        jobs.append(job)
+    return jobs
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one job of a date ended: `up to date`, `succeeded`, `stepped aside`, `failed` or `blocked`."""
+
+    job: str
+    date: dt.date
+    status: str
+    record: RunRecord | None = None
+    error: Exception | None = None
+    why: str = ""
+
+
+@dataclass
+class Pipeline:
+    """All that is needed to run jobs in one process. Close it: Milvus Lite is a child process."""
+
+    settings: Settings
+    lake: Lake
+    say: Callable[[str], None]
+    jobs: list[Job] = field(default_factory=load_jobs)
+    services: Services = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.services = Services(self.settings, self.lake.root)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.lake)
+
+    def close(self) -> None:
+        self.services.close()
+
+    def job(self, name: str) -> Job:
+        for job in self.jobs:
+            if job.name == name:
+                return job
+        raise NotFoundError(f"there is no job {name!r}; there are: {', '.join(j.name for j in self.jobs)}")
+
+    # -- what is to be done
+
+    def why_run(self, job: Job, date: dt.date, inputs: dict[str, str]) -> str | None:
+        """Why the job must run for the date, in words; None if it is up to date."""
+        last = self.ledger.latest(job.name, date)
+        if last is None:
+            return "never run"
+        if last.status not in DONE:
+            return f"last run {last.status}"
+        if self.lake.is_marked(_marker(job.name, date)):
+            return "last run was cut off"
+        if last.settings_hash != self.settings.hash_of(job.settings):
+            return "settings changed"
+        if last.code_version != job.code_version:
+            return "code changed"
+        for name in sorted(inputs.keys() | last.inputs.keys()):
+            if name in inputs and inputs[name] != last.inputs.get(name):
+                return f"input {name} changed"
+        if last.inputs.get("taken down") != self._taken_down():
+            return "a video was taken down"
+        for read in last.reads:
+            kind: Any = read.slice
+            if self.ledger.written(read.table, kind, date)[1] != read.fingerprint:
+                return f"{read.table} changed ({_in_words(kind)})"
+        return None
+
+    def plan(self, date: dt.date) -> list[tuple[str, str | None]]:
+        """Each job with the reason to run it now; a job after one that must run may turn out to be up to date."""
+        return [(job.name, self.why_run(job, date, self._inputs(job, date))) for job in self.jobs]
+
+    def _inputs(self, job: Job, date: dt.date) -> dict[str, str]:
+        known = getattr(job.module, "inputs", None)
+        return known(self._run(job, date)) if known else {}
+
+    def _taken_down(self) -> str:
+        """Which videos are gone, as a hash: the ledger must not name them after a purge."""
+        return combined((video_id,) for video_id in self.lake.taken_down)
+
+    def _run(self, job: Job, date: dt.date) -> Run:
+        return Run(job.name, date, self.settings, self.lake, self.ledger, self.services, self.say, job.writes)
+
+    # -- doing it
+
+    def run_day(self, date: dt.date, only: Sequence[str] = (), *, force: bool = False) -> list[Outcome]:
+        """Run the jobs of a date in order; what is up to date is skipped, what depends on a failed job is blocked.
+
+        One process at a time works on a date: raises LockedError for the second.
+        """
+        from filelock import Timeout
+
+        for name in only:
+            self.job(name)
+        self.lake.check_writable()
+        outcomes: dict[str, Outcome] = {}
+        try:
+            with self.lake.lock(f"run-{date}", timeout=0):
+                for job in self.jobs:
+                    if only and job.name not in only:
+                        continue
+                    outcomes[job.name] = outcome = self._run_job(job, date, outcomes, force)
+                    self.say(_line(outcome))
+        except Timeout as error:
+            raise LockedError(f"another run is at work on {date} in {self.lake.root}; wait for it to end, then run again") from error
+        return list(outcomes.values())
+
+    def _run_job(self, job: Job, date: dt.date, outcomes: dict[str, Outcome], force: bool) -> Outcome:
+        broken = [name for name in job.after if name in outcomes and outcomes[name].status in ("failed", "blocked")]
+        if broken:
+            return Outcome(job.name, date, "blocked", why=f"waits for {', '.join(broken)}")
+        try:
+            inputs = self._inputs(job, date)
+            why = "asked for" if force else self.why_run(job, date, inputs)
+        except ReelhouseError as error:
+            return Outcome(job.name, date, "failed", error=error)
+        if why is None:
+            return Outcome(job.name, date, "up to date", self.ledger.latest(job.name, date))
+        for attempt in range(job.retries + 1):
+            outcome = self._attempt(job, date, inputs, why)
+            # What a user must mend (a named error) does not mend itself by trying again.
+            if outcome.status != "failed" or isinstance(outcome.error, ReelhouseError) or attempt == job.retries:
+                break
+            self.say(f"{job.name} {date} failed ({outcome.error}); trying again")
+        return outcome
+
+    def _attempt(self, job: Job, date: dt.date, inputs: dict[str, str], why: str) -> Outcome:
+        self.say(f"{date}  {job.name} ... ({why})")
+        run = self._run(job, date)
+        run.record.inputs = {**inputs, "taken down": self._taken_down()}
+        run.record.settings_hash = self.settings.hash_of(job.settings)
+        run.record.code_version = job.code_version
+        marker = _marker(job.name, date)
+        self.lake.mark(marker)
+        try:
+            try:
+                job.module.main(run)
+                record = run.finish("succeeded")
+            except StepAside as aside:
+                run.note(str(aside))
+                record = run.finish("stepped_aside")
+            self.lake.unmark(marker)
+            return Outcome(job.name, date, record.status.replace("_", " "), record, why=why)
+        except Exception as error:  # noqa: BLE001 - the boundary of a job: recorded, shown, and the rest of the day goes on without it
+            run.note(f"{type(error).__name__}: {error}"[:2000])
+            return Outcome(job.name, date, "failed", run.finish("failed"), error=error, why=why)
+        finally:
+            run.close()
+
+
+def days(first: dt.date, last: dt.date) -> Iterable[dt.date]:
+    """Every date from first to last, both included."""
+    return (first + dt.timedelta(days=n) for n in range((last - first).days + 1))
+
+
+def flow_chart(jobs: Sequence[Job]) -> str:
+    """The pipeline as a Mermaid flow chart: jobs in order, each with the tables that it writes."""
+    lines = ["flowchart LR"]
+    for job in jobs:
+        written = "".join(f"<br/><small>{name}</small>" for name in job.writes)
+        lines.append(f'  {job.name}["<b>{job.name}</b>{written}"]')
+    lines += [f"  {before} --> {job.name}" for job in jobs for before in job.after]
+    return "\n".join(lines)
+
+
+def _marker(job: str, date: dt.date) -> str:
+    return f"{date}-{job}"
+
+
+def _in_words(kind: ReadKind) -> str:
+    return {"day": "the day", "upto": "up to the day", "before": "the days before"}[kind]
+
+
+def _line(outcome: Outcome) -> str:
+    record = outcome.record
+    text = f"{outcome.date}  {outcome.job}: {outcome.status}"
+    if outcome.status in ("succeeded", "stepped aside", "failed") and record:
+        text += f", {record.rows_in} rows in, {record.rows_out} out, {record.quarantined} refused, {record.seconds:.1f} s"
+    if outcome.error:
+        text += f"\n    {type(outcome.error).__name__}: {outcome.error}"
+    elif outcome.why and outcome.status == "blocked":
+        text += f" ({outcome.why})"
+    elif record and record.note and outcome.status != "up to date":
+        text += f" - {record.note}"
+    return text

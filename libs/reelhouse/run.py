@@ -1,0 +1,291 @@
+"""Run: what a job is given. It reads as of its date, publishes slices through the audit, and keeps the ledger's record."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reelhouse import tables
+from reelhouse.errors import AuditError, QuarantineLimitError
+from reelhouse.lake import Lake, Ledger, RunRecord, Slice, conform
+from reelhouse.lake.fingerprint import fingerprint
+from reelhouse.lake.lake import ROWS_OF_ONE_FILE
+from reelhouse.lake.ledger import ReadKind
+from reelhouse.settings import CONF, Settings
+from reelhouse.tables import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from reelhouse.labels import Taxonomy
+    from reelhouse.registry import Registry
+    from reelhouse.vectors import VectorStore
+
+_REFUSED = "rule string, row_key string, reason string, row string, video_id string"
+
+
+class StepAside(Exception):  # noqa: N818 - not an error: a job says that it has nothing to work on
+    """Raised by Run.aside: the job lacks what it needs (labels, clicks); the day goes on without it."""
+
+
+class Services:
+    """Clients that jobs of one process share: one MLflow registry, one Milvus store, one label tree a task."""
+
+    def __init__(self, settings: Settings, root: str, *, models_of: Services | None = None) -> None:
+        """models_of: take trained models from there and change nothing in its registry (a replay)."""
+        self._settings = settings
+        self._root = root
+        self._models_of = models_of
+        self._taxonomies: dict[str, Taxonomy] = {}
+
+    @cached_property
+    def registry(self) -> Registry:
+        from reelhouse.registry import Registry
+
+        if self._models_of:
+            return self._models_of.registry.read_only()
+        models = self._settings.models
+        folder = Path(self._root) / "mlflow"
+        return Registry(models.uri or f"sqlite:///{folder / 'mlflow.db'}", str(folder / "artifacts"), models.name)
+
+    @cached_property
+    def vectors(self) -> VectorStore:
+        from reelhouse.vectors import VectorStore
+
+        vectors = self._settings.vectors
+        return VectorStore(vectors.uri, vectors.token, self._root, vectors.batch_rows)
+
+    def taxonomy(self, task: str) -> Taxonomy:
+        if task not in self._taxonomies:
+            from reelhouse.labels import Taxonomy
+
+            path = Path(getattr(self._settings.taxonomy, task))
+            self._taxonomies[task] = Taxonomy.load(path if path.is_absolute() else CONF / path)
+        return self._taxonomies[task]
+
+    def close(self) -> None:
+        if "vectors" in self.__dict__:
+            self.vectors.close()
+
+
+class Run:
+    """One run of one job for one date. Reads never see rows of later days; each read and write is recorded."""
+
+    def __init__(
+        self,
+        job: str,
+        date: dt.date,
+        settings: Settings,
+        lake: Lake,
+        ledger: Ledger,
+        services: Services,
+        say: Callable[[str], None],
+        writes: Sequence[str] = (),
+    ) -> None:
+        """writes: names of the tables that the job owns, as in conf/pipeline.yml."""
+        self.job, self.date, self.settings = job, date, settings
+        self.seed = int.from_bytes(hashlib.sha256(f"{job} {date}".encode()).digest()[:4], "big")
+        self.progress = say
+        self.record = RunRecord(_run_id(job, date), job, date, dt.datetime.now(dt.UTC).replace(tzinfo=None))
+        self._lake, self._ledger, self._services = lake, ledger, services
+        self._own = frozenset(writes)
+        self._refused: list[tuple[Table, DataFrame, int]] = []
+        self._held: list[DataFrame] = []
+
+    # -- what is around
+
+    @property
+    def spark(self) -> SparkSession:
+        return self._lake.spark
+
+    @property
+    def root(self) -> str:
+        return self._lake.root
+
+    @cached_property
+    def scratch(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix=f"reelhouse-{self.job}-"))
+
+    @property
+    def registry(self) -> Registry:
+        return self._services.registry
+
+    @property
+    def vectors(self) -> VectorStore:
+        return self._services.vectors
+
+    def taxonomy(self, task: str) -> Taxonomy:
+        return self._services.taxonomy(task)
+
+    def metric(self, name: str, value: float) -> None:
+        self.record.metrics[name] = float(value)
+
+    def note(self, text: str) -> None:
+        self.record.note = f"{self.record.note}; {text}" if self.record.note else text
+
+    def input(self, name: str, value: str) -> None:
+        self.record.inputs[name] = value
+
+    def aside(self, reason: str) -> None:
+        raise StepAside(reason)
+
+    # -- reading
+
+    def day(self, table: Table) -> DataFrame:
+        """Rows that belong to the run's date."""
+        self._recorded(table, "day")
+        return self._lake.read(table, f"data_date = date'{self.date}'")
+
+    def upto(self, table: Table) -> DataFrame:
+        """All rows of the date and of the days before."""
+        self._recorded(table, "upto")
+        return self._lake.read(table, f"data_date <= date'{self.date}'")
+
+    def before(self, table: Table) -> DataFrame:
+        """All rows of the days before the date."""
+        self._recorded(table, "before")
+        return self._lake.read(table, f"data_date < date'{self.date}'")
+
+    def current(self, table: Table) -> DataFrame:
+        """The state on the run's date: the newest row a key up to it."""
+        self._recorded(table, "upto")
+        return self._lake.current(table, f"data_date <= date'{self.date}'")
+
+    def previous(self, table: Table) -> DataFrame:
+        """The state on the day before: the newest row a key before the run's date."""
+        self._recorded(table, "before")
+        return self._lake.current(table, f"data_date < date'{self.date}'")
+
+    def files(self, table: Table, **where: str) -> list[str]:
+        """URIs of the active Parquet files of a slice of the day, sorted."""
+        return self._lake.files(table, {"data_date": self.date, **where})
+
+    def _recorded(self, table: Table, kind: ReadKind) -> None:
+        """Keep what was read, with the fingerprint that the ledger has for it."""
+        if table.name in self._own:
+            kind = "before"  # what it writes itself on its day does not make it stale
+        for name in (table.name, *([table.follows] if table.follows else [])):
+            if not any(s.table == name and s.slice == kind for s in self.record.reads):
+                rows, mark = self._ledger.written(name, kind, self.date)
+                self.record.reads.append(Slice(name, kind, rows, mark))
+
+    # -- writing
+
+    def publish(self, table: Table, rows: DataFrame, *, files: int | None = None, **where: str) -> None:
+        """Audit rows, refuse bad ones, and replace the slice (the day, narrowed by `where`) in one commit.
+
+        Raises SchemaMismatchError, AuditError or QuarantineLimitError before anything of this table is written.
+        files: how many files to write (default: one for a small slice).
+        """
+        from reelhouse.quality import audit
+
+        place = {"data_date": self.date, **where}
+        rows = self._hold(self._lake.without_taken_down(table, conform(table, rows, place)))
+        result = audit(table, rows, CONF / "expectations")
+        self.record.checks += [{"table": table.name, **check} for check in result.checks]
+        if result.failed_table_checks:
+            raise AuditError(f"{table.name} for {self.date}: {'; '.join(result.failed_table_checks)}. Nothing of it was published.")
+        if result.refused is not None:
+            self.refuse(table, result.refused)
+        count, mark = fingerprint(table, result.good)
+        self._check_limit(table, count)
+        self._write(table, result.good, place, count, files)
+        name = ",".join(f"{key}={value}" for key, value in where.items())
+        self.record.writes.append(Slice(table.name, name, count, mark))
+        self.record.rows_out += count
+
+    def publish_batches(self, table: Table, rows: DataFrame) -> None:
+        """Publish a table with several batches a day: the whole day is replaced, all batches at once."""
+        self.publish(table, rows)
+
+    def refuse(self, table: Table, rows: DataFrame | Sequence[Mapping[str, Any]]) -> None:
+        """Send rows to ops.quarantine: rule, row_key, reason, row (JSON), video_id."""
+        if isinstance(rows, Sequence):
+            if not rows:
+                return
+            names = [part.split()[0] for part in _REFUSED.split(", ")]
+            rows = self.spark.createDataFrame([tuple(row.get(name) for name in names) for row in rows], _REFUSED)
+        held = self._hold(rows)
+        count = held.count()
+        if count:
+            self._refused.append((table, held, count))
+            self.record.quarantined += count
+
+    def _check_limit(self, table: Table, good: int) -> None:
+        limit = self.settings.storage
+        refused = sum(count for t, _, count in self._refused if t is table)
+        if refused <= limit.quarantine_rows_free or refused <= limit.quarantine_share_max * (refused + good):
+            return
+        rows = next(frame for t, frame, _ in self._refused if t is table)
+        examples = "; ".join(f"[{r.rule}] {r.row_key}: {r.reason}" for r in rows.orderBy("rule", "row_key").limit(3).collect())
+        raise QuarantineLimitError(
+            f"{table.name} for {self.date}: {refused} of {refused + good} rows were refused, more than "
+            f"storage.quarantine_share_max = {limit.quarantine_share_max} allows. First ones: {examples}. "
+            "All are in ops.quarantine; mend the source or raise the limit, then run again."
+        )
+
+    def _write(self, table: Table, rows: DataFrame, place: Mapping[str, Any], count: int, files: int | None) -> None:
+        metadata = {"run_id": self.record.run_id, "job": self.job, "date": str(self.date)}
+        wanted = files or max(1, min(rows.rdd.getNumPartitions() if count > ROWS_OF_ONE_FILE else 1, count))
+        self._lake.replace(table, rows, place, count=count, metadata=metadata, files=wanted)
+
+    def _hold(self, rows: DataFrame) -> DataFrame:
+        held = rows.persist()
+        self._held.append(held)
+        return held
+
+    # -- beginning and end, called by the pipeline
+
+    def finish(self, status: str) -> RunRecord:
+        """Empty what an earlier run of this date wrote and this one did not, write the quarantine, then the ledger."""
+        if status != "failed":
+            self._empty_leftovers()
+        self._write_quarantine()
+        self.record.status = status
+        self.record.rows_in = sum(s.rows for s in self.record.reads)
+        self.record.seconds = (dt.datetime.now(dt.UTC).replace(tzinfo=None) - self.record.started_at).total_seconds()
+        self._ledger.append(self.record)
+        return self.record
+
+    def close(self) -> None:
+        for held in self._held:
+            held.unpersist()
+        if "scratch" in self.__dict__:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def _empty_leftovers(self) -> None:
+        written = {(s.table, s.slice) for s in self.record.writes}
+        whole = {s.table for s in self.record.writes if s.slice == ""}
+        for old in self._ledger.slices_of(self._ledger.latest(self.job, self.date)):
+            if (old.table, old.slice) in written or old.table in whole:
+                continue
+            table = tables.ALL[old.table]
+            place = {"data_date": self.date, **dict(part.split("=", 1) for part in old.slice.split(",") if part)}
+            empty = self.spark.createDataFrame([], table.spark_schema())
+            self._write(table, empty, place, 0, None)
+            self.record.writes.append(Slice(old.table, old.slice, 0, ""))
+
+    def _write_quarantine(self) -> None:
+        from pyspark.sql import functions as F
+
+        place = {"data_date": self.date, "job": self.job}
+        frames = [frame.select(F.lit(table.name).alias("table"), *frame.columns) for table, frame, _ in self._refused]
+        rows = self.spark.createDataFrame([], tables.QUARANTINE.spark_schema())
+        if frames:
+            rows = frames[0]
+            for frame in frames[1:]:
+                rows = rows.unionByName(frame)
+        rows = conform(tables.QUARANTINE, rows, place)
+        self._write(tables.QUARANTINE, rows, place, sum(count for _, _, count in self._refused), None)
+
+
+def _run_id(job: str, date: dt.date) -> str:
+    import uuid
+
+    return f"{date}-{job}-{uuid.uuid4().hex[:8]}"

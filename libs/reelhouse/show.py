@@ -1,0 +1,92 @@
+"""How results look in a terminal: tables of rows, the closing table of a run, the next things to do."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from reelhouse.pipeline import Outcome
+
+# A log file or a pipe has no width of its own: lines there are not squeezed into 80 columns.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+errors = Console(stderr=True, highlight=False)
+
+_COLOURS = {"failed": "red", "blocked": "red", "stepped aside": "yellow", "up to date": "dim", "succeeded": "green"}
+
+
+def table(rows: Iterable[Sequence[Any]], columns: Sequence[str], *, title: str | None = None) -> None:
+    """Print rows under column headings; numbers to the right."""
+    body = [list(row) for row in rows]
+    grid = RichTable(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    for index, name in enumerate(columns):
+        numeric = bool(body) and all(isinstance(row[index], int | float) or row[index] is None for row in body)
+        grid.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in body:
+        grid.add_row(*[plain(value) for value in row])
+    console.print(grid)
+
+
+def cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.3f}" if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, bytes | bytearray):
+        return value.hex() if len(value) <= 32 else f"{len(value):,} bytes"
+    if isinstance(value, list | tuple) and len(value) > 12:
+        return f"[{', '.join(cell(v) for v in value[:6])}, ... {len(value)} values]"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(cell(v) for v in value)}]"
+    return str(value)
+
+
+def closing(outcomes: Sequence[Outcome]) -> None:
+    """The table at the end of a run: what each step read, wrote, refused and took."""
+    dates = sorted({o.date for o in outcomes})
+    title = f"{dates[0]}" if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    grid = RichTable(title=f"Daily run {title}", title_justify="left", show_edge=False, pad_edge=False)
+    for name, side in (
+        ("date", "left"), ("job", "left"), ("status", "left"), ("rows in", "right"), ("rows out", "right"),
+        ("refused", "right"), ("seconds", "right"), ("", "left"),
+    ):  # fmt: skip
+        grid.add_column(name, justify=side, overflow="fold", no_wrap=bool(name))  # type: ignore[arg-type]
+    for o in outcomes:
+        r = o.record
+        done = r is not None and o.status != "up to date"
+        numbers = [f"{r.rows_in:,}", f"{r.rows_out:,}", f"{r.quarantined:,}", f"{r.seconds:.1f}"] if done and r else [""] * 4
+        remark = str(o.error) if o.error else (r.note or "" if r and done else o.why if o.status == "blocked" else "")
+        colour = _COLOURS[o.status]
+        grid.add_row(str(o.date), o.job, f"[{colour}]{o.status}[/]", *numbers, escape(remark))
+    console.print(grid)
+
+
+def next_things(video_id: str | None, options: str) -> None:
+    """Three things to do after a run."""
+    similar = f"reelhouse similar {video_id}{options}" if video_id else f'reelhouse sql "select * from ops.quarantine"{options}'
+    console.print(
+        "\n[bold]What next[/]\n"
+        f'  query it          reelhouse sql "select * from gold.label_queue order by rank"{options}\n'
+        f"  see it            {similar}\n"
+        "  your own videos   reelhouse daily --videos FOLDER"
+    )
+
+
+def progress(text: str) -> None:
+    """One line of what is going on, with the time of day."""
+    console.print(f"[dim]{dt.datetime.now():%H:%M:%S}[/] {escape(text)}")
+
+
+def plain(value: Any) -> str:
+    """A value as text that rich does not take for markup."""
+    return escape(cell(value))
+
+
+def today() -> dt.date:
+    """Today in UTC; only the command line asks for it, jobs are always given a date."""
+    return dt.datetime.now(dt.UTC).date()

@@ -1,0 +1,39 @@
+"""Every table and view of the lakehouse: the one place that states columns, types, units, comments, keys, partitioning.
+
+`tables.PREDICTIONS` is a table; `ALL` maps names to tables; `VIEWS` lists views in the order in which they can be made.
+Each table whose key ends in data_date has a view `<name>_current`: the newest row a key, without videos taken down.
+"""
+
+from reelhouse.tables import bronze, gold, ops, silver
+from reelhouse.tables.bronze import DELETIONS, INTERACTIONS, ITEMS, LABEL_EVENTS, LABEL_EXPORTS, TAG_REVIEWS, VIDEO_ARRIVALS
+from reelhouse.tables.gold import (
+    ACTIVE_BATCH,
+    CLUSTERS,
+    EMBEDDINGS,
+    EVALUATIONS,
+    HASHES,
+    LABEL_NOISE,
+    LOSS_HISTORY,
+    PREDICTIONS,
+    SAMPLE_BATCH,
+    SNAPSHOTS,
+    TAG_CANDIDATES,
+    TAG_LIBRARY,
+    TAG_PATTERNS,
+    TRAINING_EXAMPLES,
+    VIDEO_TAGS,
+)
+from reelhouse.tables.ops import PROMOTIONS, QUARANTINE, RUNS, SERVING, VECTOR_LOADS
+from reelhouse.tables.schema import Column, Table, View, column
+from reelhouse.tables.silver import COPIES, FEATURES, FRAMES, LABELS, OCR, TEXT_ENCODERS, TEXT_FEATURES, VIDEO_TEXT, VIDEOS
+
+ALL: dict[str, Table] = {t.name: t for layer in (bronze, silver, gold, ops) for t in layer.TABLES}
+VIEWS: list[View] = [*gold.VIEWS, *ops.VIEWS]
+
+__all__ = [
+    "ACTIVE_BATCH", "ALL", "CLUSTERS", "COPIES", "DELETIONS", "EMBEDDINGS", "EVALUATIONS", "FEATURES", "FRAMES", "HASHES",
+    "INTERACTIONS", "ITEMS", "LABELS", "LABEL_EVENTS", "LABEL_EXPORTS", "LABEL_NOISE", "LOSS_HISTORY", "OCR", "PREDICTIONS",
+    "PROMOTIONS", "QUARANTINE", "RUNS", "SAMPLE_BATCH", "SERVING", "SNAPSHOTS", "TAG_CANDIDATES", "TAG_LIBRARY", "TAG_PATTERNS",
+    "TAG_REVIEWS", "TEXT_ENCODERS", "TEXT_FEATURES", "TRAINING_EXAMPLES", "VECTOR_LOADS", "VIDEOS", "VIDEO_ARRIVALS",
+    "VIDEO_TAGS", "VIDEO_TEXT", "VIEWS", "Column", "Table", "View", "column",
+]  # fmt: skip

@@ -1,0 +1,274 @@
+"""What people and systems query: batches to label, verdicts, tags, training snapshots, predictions, vectors."""
+
+from reelhouse.tables.schema import Column, Table, View, column, data_date
+from reelhouse.tables.silver import video_id
+
+
+def _task() -> Column:
+    return column("task", "string", "which label tree: category, domain", nullable=False)
+
+
+def _label(comment: str = "which label of the tree") -> Column:
+    return column("label_id", "string", comment, nullable=False)
+
+
+def _model_version() -> Column:
+    return column("model_version", "string", "hash of snapshot, settings and code; encoder-<id> without a trained model", nullable=False)
+
+
+CLUSTERS = Table(
+    "gold.clusters",
+    "Density cluster of each video known so far.",
+    columns=[
+        video_id(),
+        column("cluster_id", "string", "id of the cluster: video_id of its densest member; null for noise", names_videos=True),
+        column("density", "double", "density around the video, larger is denser", sameness="inexact"),
+        column("is_noise", "boolean", "true where the video belongs to no cluster", nullable=False),
+        data_date("day of the clustering (UTC)"),
+    ],
+    key=["video_id", "data_date"],
+    newest_by=[],
+)
+
+_QUEUE_COLUMNS = [
+    video_id(),
+    _task(),
+    column("rank", "int", "1 = label first", nullable=False),
+    column("reason", "string", "why this video, in words", nullable=False),
+    column("score", "double", "what it was ranked by, larger is sooner", sameness="inexact"),
+    column("is_random", "boolean", "true for the share that is drawn at random, for unbiased evaluation", nullable=False),
+    data_date("the day that it was chosen (UTC)"),
+]
+
+SAMPLE_BATCH = Table(
+    "gold.sample_batch",
+    "Videos that people should label, chosen by density sampling.",
+    columns=_QUEUE_COLUMNS,
+    key=["video_id", "task", "data_date"],
+)
+
+ACTIVE_BATCH = Table(
+    "gold.active_batch",
+    "Videos that people should label, chosen by active learning from yesterday's predictions.",
+    columns=_QUEUE_COLUMNS,
+    key=["video_id", "task", "data_date"],
+)
+
+LOSS_HISTORY = Table(
+    "gold.loss_history",
+    "Statistics of a label's loss over the cycles of O2U.",
+    columns=[
+        video_id(),
+        _task(),
+        _label("the label that was given"),
+        column("mean_loss", "double", "normalised loss, mean over epochs and cycles", sameness="inexact"),
+        column("loss_spread", "double", "standard deviation of that loss over the epochs", sameness="inexact"),
+        column("losses", "array<float>", "normalised loss after each epoch", sameness="inexact"),
+        column("features_version", "string", "encoders whose vectors were used", nullable=False),
+        data_date("the day that was judged (UTC)"),
+    ],
+    key=["video_id", "task", "label_id", "data_date"],
+)
+
+LABEL_NOISE = Table(
+    "gold.label_noise",
+    "Verdict on a label: is it likely wrong?",
+    columns=[
+        video_id(),
+        _task(),
+        _label("the label that was given"),
+        column("score", "double", "larger = more likely wrong", sameness="inexact"),
+        column("rank_in_class", "int", "1 = most suspect label of its class", sameness="inexact"),
+        column("verdict", "string", "wrong, hard or clean", nullable=False),
+        column("suggested_label_id", "string", "what it should be, where the verdict is wrong"),
+        column("suggestion_confidence", "double", "0..1", sameness="inexact"),
+        column("reason", "string", "why, in words", sameness="inexact"),
+        data_date("the day that was judged (UTC)"),
+    ],
+    key=["video_id", "task", "label_id", "data_date"],
+)
+
+TAG_CANDIDATES = Table(
+    "gold.tag_candidates",
+    "A mined phrase with its evidence.",
+    columns=[
+        column("phrase", "string", "normal form of the phrase", nullable=False),
+        column("score", "double", "probability of being a quality phrase, 0..1", sameness="inexact"),
+        column("count", "bigint", "occurrences up to the day", nullable=False),
+        column("document_count", "bigint", "videos that hold it", nullable=False),
+        column("miner", "string", "phrases or patterns", nullable=False),
+        column("pattern", "string", "pattern that found it, for miner patterns"),
+        column("features", "map<string,double>", "parts of the score", sameness="inexact"),
+        column("example_video_ids", "array<string>", "at most three videos", nullable=False, names_videos=True),
+        data_date("the day that it was mined (UTC)"),
+    ],
+    key=["phrase", "miner", "data_date"],
+    newest_by=[],
+)
+
+TAG_PATTERNS = Table(
+    "gold.tag_patterns",
+    "A composition pattern learned from known tags, with its record.",
+    columns=[
+        column("pattern", "string", "word classes and literals, e.g. <noun> 攻略", nullable=False),
+        column("support", "bigint", "known tags that follow it", nullable=False),
+        column("matches", "bigint", "phrases of the corpus that it matched", nullable=False),
+        column("precision", "double", "share of its matches that are known tags, 0..1", sameness="inexact"),
+        data_date("the day that it was learned (UTC)"),
+    ],
+    key=["pattern", "data_date"],
+    newest_by=[],
+)
+
+TAG_LIBRARY = Table(
+    "gold.tag_library",
+    "The tag library as of a day: folded from the day before, the day's candidates and people's reviews.",
+    columns=[
+        column("tag_id", "string", "stable id of the tag", nullable=False),
+        column("tag", "string", "normal form", nullable=False),
+        column("state", "string", "candidate, active, rejected or blocked", nullable=False),
+        column("score", "double", "score when it was last mined, 0..1", sameness="inexact"),
+        column("source", "string", "hashtag, phrases, patterns or people", nullable=False),
+        column("first_seen", "date", "day that it entered the library", nullable=False),
+        column("changed", "date", "day of its last change of state", nullable=False),
+        data_date("the day of this state (UTC)"),
+    ],
+    key=["tag_id", "data_date"],
+    newest_by=[],
+)
+
+VIDEO_TAGS = Table(
+    "gold.video_tags",
+    "A tag on a video, by exact match of tokens, with where it was found.",
+    columns=[
+        video_id(),
+        column("tag_id", "string", "key of gold.tag_library", nullable=False),
+        column("tag", "string", "normal form of the tag", nullable=False),
+        column("position", "int", "index of the first token of the first match in silver.video_text.tokens", nullable=False),
+        column("matches", "int", "how often", nullable=False),
+        data_date("the day that was tagged (UTC)"),
+    ],
+    key=["video_id", "tag_id", "data_date"],
+)
+
+SNAPSHOTS = Table(
+    "gold.training_snapshots",
+    "A training snapshot as a whole: its classes and the layout of its features.",
+    columns=[
+        column("snapshot_id", "string", "hash of its rows, classes and layout", nullable=False),
+        _task(),
+        column("label_ids", "array<string>", "classes in the order of the model's outputs", nullable=False),
+        column("layout", "string", "JSON: per modality encoder_id, steps, dimension", nullable=False),
+        column("train_rows", "bigint", "rows of split train", nullable=False),
+        column("calibration_rows", "bigint", "rows of split calibration", nullable=False),
+        column("evaluation_rows", "bigint", "rows of split evaluation", nullable=False),
+        data_date("the day up to which labels were used (UTC)"),
+    ],
+    key=["snapshot_id", "data_date"],
+)
+
+TRAINING_EXAMPLES = Table(
+    "gold.training_examples",
+    "One labelled video of a training snapshot: padded features with masks, classes, split. No nulls, no ragged lists.",
+    columns=[
+        video_id(),
+        column("snapshot_id", "string", "which snapshot", nullable=False),
+        column("split", "string", "train, calibration or evaluation; a copy group stays in one split", nullable=False),
+        column("weight", "float", "weight in the loss; below 1 for suspect labels", nullable=False),
+        column("targets", "array<float>", "per class of the snapshot: 1 yes, 0 no, -1 unknown (masked)", nullable=False),
+        column("visual", "array<float>", "steps x dimension, padded with zeros", nullable=False, sameness="inexact"),
+        column("visual_mask", "array<float>", "1 where the step holds a frame", nullable=False),
+        column("audio", "array<float>", "steps x dimension, padded with zeros", nullable=False, sameness="inexact"),
+        column("audio_mask", "array<float>", "1 where the step holds sound", nullable=False),
+        column("text", "array<float>", "one text vector; zeros without text", nullable=False, sameness="inexact"),
+        column("text_mask", "array<float>", "one value: 1 where there is text", nullable=False),
+        data_date("the day up to which labels were used (UTC)"),
+    ],
+    key=["video_id", "snapshot_id", "data_date"],
+    partition_by=["data_date", "snapshot_id"],
+    properties={"delta.enableDeletionVectors": "false"},
+)
+
+EVALUATIONS = Table(
+    "gold.evaluations",
+    "A metric of a model on a slice of its frozen evaluation set.",
+    columns=[
+        _model_version(),
+        column("slice", "string", "all, head, mid, tail, without_visual, without_audio, without_text, newest", nullable=False),
+        column("metric", "string", "accuracy, macro_recall or log_loss", nullable=False),
+        column("value", "double", "value of the metric", sameness="inexact"),
+        column("rows", "bigint", "rows of the slice", nullable=False),
+        data_date("the day of the evaluation (UTC)"),
+    ],
+    key=["model_version", "slice", "metric", "data_date"],
+)
+
+PREDICTIONS = Table(
+    "gold.predictions",
+    "What the model says of a video. One row per video, model version and task.",
+    columns=[
+        video_id(),
+        _model_version(),
+        _task(),
+        column(
+            "top",
+            "array<struct<label_id:string,path:string,probability:double>>",
+            "five best labels, best first; probability in 0..1",
+            sameness="inexact",
+        ),
+        column("entropy", "double", "entropy of all classes' probabilities, in nats", sameness="inexact"),
+        data_date("the day that was predicted (UTC)"),
+    ],
+    key=["video_id", "model_version", "task", "data_date"],
+    partition_by=["data_date", "model_version"],
+)
+
+EMBEDDINGS = Table(
+    "gold.embeddings",
+    "The vector of a video by one model; rows of length 1.",
+    columns=[
+        video_id(),
+        _model_version(),
+        column("vector", "array<float>", "L2-normalised", nullable=False, sameness="inexact"),
+        data_date("the day that was predicted (UTC)"),
+    ],
+    key=["video_id", "model_version", "data_date"],
+    partition_by=["data_date", "model_version"],
+)
+
+HASHES = Table(
+    "gold.hashes",
+    "The 128-bit hash of a video's vector: sign of a fixed random projection.",
+    columns=[
+        video_id(),
+        _model_version(),
+        column("hash", "binary", "16 bytes", nullable=False, sameness="inexact"),
+        data_date("the day that was predicted (UTC)"),
+    ],
+    key=["video_id", "model_version", "data_date"],
+    partition_by=["data_date", "model_version"],
+)
+
+TABLES = [
+    CLUSTERS, SAMPLE_BATCH, ACTIVE_BATCH, LOSS_HISTORY, LABEL_NOISE, TAG_CANDIDATES, TAG_PATTERNS, TAG_LIBRARY, VIDEO_TAGS,
+    SNAPSHOTS, TRAINING_EXAMPLES, EVALUATIONS, PREDICTIONS, EMBEDDINGS, HASHES,
+]  # fmt: skip
+
+LABELS_CURRENT = View(
+    "gold.labels_current",
+    "Labels as of now with O2U's verdict.",
+    """SELECT l.*, n.verdict, n.score AS noise_score, n.suggested_label_id, n.suggestion_confidence, n.reason AS noise_reason
+       FROM silver.labels_current l LEFT JOIN gold.label_noise_current n USING (video_id, task, label_id)""",
+)
+
+LABEL_QUEUE = View(
+    "gold.label_queue",
+    "Videos that people should label now: both batches, less what was handed out or answered.",
+    """SELECT q.* FROM (
+         SELECT *, 'density' AS chosen_by FROM gold.sample_batch_current
+         UNION ALL SELECT *, 'active' AS chosen_by FROM gold.active_batch_current) q
+       LEFT ANTI JOIN bronze.label_exports e ON e.video_id = q.video_id AND e.task = q.task
+       LEFT ANTI JOIN silver.labels_current l ON l.video_id = q.video_id AND l.task = q.task""",
+)
+
+VIEWS = [LABELS_CURRENT, LABEL_QUEUE]

@@ -1,0 +1,105 @@
+"""Takedowns: an event that hides a video everywhere at once, and the purge that removes its bytes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from typing import TYPE_CHECKING
+
+from reelhouse import tables
+from reelhouse.errors import NotFoundError
+from reelhouse.lake import Lake, conform
+from reelhouse.tables import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from reelhouse.vectors import VectorStore
+
+
+def take_down(lake: Lake, vectors: VectorStore, video_id: str, date: dt.date, reason: str, requested_by: str) -> None:
+    """Record the takedown of a video and remove its vectors. Asking twice changes nothing.
+
+    Raises NotFoundError if no video of that id ever arrived.
+    """
+    from pyspark.sql import functions as F
+
+    if video_id in lake.taken_down:
+        return
+    if lake.read(tables.VIDEO_ARRIVALS).where(F.col("video_id") == video_id).isEmpty():
+        raise NotFoundError(f"no video {video_id!r} ever arrived; nothing was deleted")
+    day = {"data_date": date}
+    known = lake.read(tables.DELETIONS, f"data_date = date'{date}'")
+    event = lake.spark.createDataFrame(
+        [(video_id, reason or None, requested_by or None, dt.datetime.now(dt.UTC).replace(tzinfo=None))],
+        "video_id string, reason string, requested_by string, requested_at timestamp",
+    )
+    rows = conform(tables.DELETIONS, known.unionByName(conform(tables.DELETIONS, event, day)), day).localCheckpoint()
+    lake.replace(tables.DELETIONS, rows, day, count=rows.count(), metadata={"job": "delete", "date": str(date)})
+    vectors.forget([video_id])
+
+
+def purge(lake: Lake, vectors: VectorStore) -> dict[str, int]:
+    """Remove the rows of taken-down videos, and their names in other rows, from every file; returns rows removed a table.
+
+    Only the days that hold such rows are rewritten; old files are removed at once, so Delta's time travel ends here.
+    Where another video's row names one that is gone (a copy group, an example), the name becomes `removed-<hash>`.
+    """
+    gone = lake.taken_down
+    removed: dict[str, int] = {}
+    if not gone:
+        return removed
+    for table in tables.ALL.values():
+        if table is tables.DELETIONS or not lake.exists(table) or not (table.has_video or _naming(table)):
+            continue
+        count = _purge_table(lake, table, gone)
+        if count is not None:
+            removed[table.name] = count
+    vectors.purge(gone)
+    return removed
+
+
+def _purge_table(lake: Lake, table: Table, gone: list[str]) -> int | None:
+    from pyspark.sql import functions as F
+
+    rows = lake.spark.read.format("delta").load(lake.path(table))
+    own = F.col("video_id").isin(gone) if table.has_video else F.lit(False)
+    own = F.coalesce(own, F.lit(False))
+    named = F.lit(False)
+    for name, kind in _naming(table).items():
+        hit = F.arrays_overlap(F.col(name), F.array(*map(F.lit, gone))) if kind.startswith("array") else F.col(name).isin(gone)
+        named = named | F.coalesce(hit, F.lit(False))
+    days = [row.data_date for row in rows.where(own | named).select("data_date").distinct().orderBy("data_date").collect()]
+    removed = 0
+    for day in days:
+        of_day = rows.where(F.col("data_date") == F.lit(day))
+        kept = _renamed(of_day.where(~own), table, gone)
+        kept = conform(table, kept, {"data_date": day}).localCheckpoint()
+        count = kept.count()
+        removed += of_day.count() - count
+        lake.replace(table, kept, {"data_date": day}, count=count, metadata={"job": "purge", "date": str(day)})
+    # Also after a purge that was cut off: files of an earlier, finished rewrite may still lie about.
+    lake.vacuum(table, hours=0)
+    return removed if days else None
+
+
+def _renamed(rows: DataFrame, table: Table, gone: list[str]) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    names = F.create_map(*[F.lit(part) for video_id in gone for part in (video_id, pseudonym(video_id))])
+
+    def clean(value: Column) -> Column:
+        return F.coalesce(names[value], value)
+
+    for name, kind in _naming(table).items():
+        rows = rows.withColumn(name, F.transform(F.col(name), clean) if kind.startswith("array") else clean(F.col(name)))
+    return rows
+
+
+def _naming(table: Table) -> dict[str, str]:
+    return {c.name: c.type for c in table.columns if c.names_videos}
+
+
+def pseudonym(video_id: str) -> str:
+    """What stands for a purged video in other rows: the same everywhere, and not to be turned back."""
+    return f"removed-{hashlib.sha256(video_id.encode()).hexdigest()[:12]}"

@@ -1,0 +1,1 @@
+"""Training: labels -> snapshot -> Petastorm -> ranks -> model, and what is asked of a model before it is promoted."""

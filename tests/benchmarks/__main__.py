@@ -1,0 +1,52 @@
+"""`make bench`: run every benchmark of this folder (or those named) and write RESULTS.md with the machine described."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+import psutil
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "RESULTS.md"
+FIGURES = HERE / "figures.json"
+
+
+def machine() -> str:
+    model = next(
+        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), ""
+    )
+    cores = len(os.sched_getaffinity(0))
+    memory = psutil.virtual_memory().total / 2**30
+    return f"{cores} cores ({model or platform.machine()}), {memory:.0f} GB memory, {platform.system()}, Python {platform.python_version()}"
+
+
+def main(names: list[str]) -> None:
+    known = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    for name in names or known:
+        print(f"== {name}", flush=True)
+        rows = importlib.import_module(f"tests.benchmarks.bench_{name}").run()
+        figures[name] = {"day": str(dt.date.today()), "machine": machine(), "rows": rows}
+        for row in rows:
+            print(f"   {row['name']}: {row['value']} {row['unit']} (bar: {row['bar'] or 'none'}) {row['note']}", flush=True)
+        FIGURES.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n")
+        RESULTS.write_text(page(figures))
+
+
+def page(figures: dict) -> str:
+    lines = ["# Benchmarks", "", "Made by `make bench`; ratios are taken within one run. A bar is what the project promises.", ""]
+    for name, figure in sorted(figures.items()):
+        lines += [f"## {name}", "", f"{figure['day']}, {figure['machine']}", "", "| figure | value | bar | |", "|---|---|---|---|"]
+        lines += [f"| {r['name']} | {r['value']} {r['unit']} | {r['bar'] or ''} | {r['note']} |" for r in figure["rows"]]
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,49 @@
+"""What tests share: one Spark session, the folder of real data, and a fresh lake."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reelhouse import settings as settings_module
+from reelhouse.lake import Lake, start_session
+from reelhouse.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A real Delta-enabled session on two cores, shared by all tests."""
+    loaded = settings_module.load(values={"spark.master": "local[2]", "spark.driver_memory": "2g"})
+    session = start_session(loaded.spark, scratch=tmp_path_factory.mktemp("spark"))
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data beside the checkout. Under CI a missing folder is a failure, elsewhere the test is left out."""
+    if not SHARED_DATA.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"the real data is missing: {SHARED_DATA}")
+        pytest.skip(f"no real data at {SHARED_DATA}")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The defaults, with a fresh storage root."""
+    return settings_module.load(values={"storage.root": str(tmp_path / "warehouse"), "spark.master": "local[2]"})
+
+
+@pytest.fixture
+def lake(spark: SparkSession, settings: Settings) -> Lake:
+    return Lake(spark, settings.storage.root)

@@ -1,0 +1,175 @@
+import datetime as dt
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from jobs.find_copies import build, in_order_of_arrival, regroup
+from reelhouse import tables
+from reelhouse.settings import CopySettings
+
+DAY_BEFORE, DAY = dt.date(2026, 1, 1), dt.date(2026, 1, 2)
+SETTINGS = CopySettings(hash_distance_max=4, similarity_min=0.9, rows_max=100)
+P = 0x0F0F_0F0F_0F0F_0F0F
+Q = P ^ 0xFFFF_0000_0000
+R = P ^ 0xFFFF_0000
+NAMES = [n for n in tables.COPIES.names if n != "data_date"]
+
+
+def picture(flat=False):
+    out = BytesIO()
+    side = np.zeros((64, 64, 3), np.uint8)
+    if not flat:
+        side[:, 32:] = 200
+    Image.fromarray(side).save(out, "JPEG")
+    return bytearray(out.getvalue())
+
+
+class Day:
+    """Small frames as the tables hold them; a video is {id: hashes}."""
+
+    def __init__(self, spark):
+        self.spark = spark
+
+    def rows(self, table, records):
+        schema = table.spark_schema()
+        full = [tuple(r.get(f.name, DAY if f.name == "data_date" else None) for f in schema) for r in records]
+        nullable = type(schema)([type(f)(f.name, f.dataType, True) for f in schema])
+        return self.spark.createDataFrame(full, nullable)
+
+    def videos(self, ids, date=DAY):
+        return self.rows(tables.VIDEOS, [{"video_id": i, "status": "ok", "data_date": date} for i in ids])
+
+    def frames(self, videos, flat=()):
+        return self.rows(
+            tables.FRAMES,
+            [
+                {"video_id": v, "frame_index": i, "jpeg": picture(v in flat), "perceptual_hash": h, "data_date": DAY}
+                for v, hashes in videos.items()
+                for i, h in enumerate(hashes)
+            ],
+        )
+
+    def features(self, vectors):
+        return self.rows(
+            tables.FEATURES,
+            [
+                {"video_id": v, "steps": len(x) // 2, "values": x, "dimension": 2, "modality": "visual", "encoder_id": "e"}
+                for v, x in vectors.items()
+            ],
+        )
+
+    def copies(self, rows):
+        columns = ["video_id", "copy_group", "matched_video_id", "hash_distance", "vector_similarity", "frame_hashes"]
+        return self.rows(tables.COPIES, [dict(zip(columns, r, strict=True), data_date=DAY_BEFORE) for r in rows])
+
+    def build(self, today, vectors, known=(), *, flat=()):
+        rows = build(
+            self.videos(list(today)),
+            self.frames(today, flat),
+            self.features(vectors),
+            self.videos([r[0] for r in known], DAY_BEFORE),
+            self.copies(known),
+            date=DAY,
+            settings=SETTINGS,
+        )
+        assert rows.columns == NAMES
+        return [tuple(r) for r in rows.collect()]
+
+
+@pytest.fixture
+def day(spark):
+    return Day(spark)
+
+
+def regrouped(today, vectors, known=(), *, settings=SETTINGS, notes=None):
+    """The rows to write, without Spark: today {id: hashes}, known rows as in silver.copies, all of which arrived the day before."""
+    before = pd.DataFrame([(*r, DAY_BEFORE) for r in known], columns=[*NAMES, "arrived"])
+    collected = in_order_of_arrival(before, pd.DataFrame(list(today.items()), columns=["video_id", "frame_hashes"]), DAY)
+    fetch = lambda rows: np.array([vectors.get(v, [0.0, 0.0]) for v in collected["video_id"][rows]]).reshape(-1, 2)  # noqa: E731
+    rows = regroup(collected, fetch, settings, (notes if notes is not None else []).append)
+    rows["frame_hashes"] = [h.tolist() for h in rows["frame_hashes"]]
+    return [tuple(None if not isinstance(v, list) and pd.isna(v) else v for v in r) for r in rows[NAMES].itertuples(index=False)]
+
+
+X, Y = [1.0, 0.0], [0.0, 1.0]
+
+
+def test_the_first_day_groups_copies_and_leaves_the_rest_alone(day):
+    got = day.build(
+        {"a": [P, Q], "b": [P ^ 1, Q], "c": [R], "f": [R], "t": []},  # t is a text-only video, f nothing but black
+        {"a": X + X, "b": X, "c": X, "f": X},
+        flat=("f",),
+    )
+    assert got == [
+        ("a", "a", None, None, None, [P, Q]),
+        ("b", "a", "a", 0.5, pytest.approx(1.0), [P ^ 1, Q]),
+        ("c", "c", None, None, None, [R]),
+        ("f", "f", None, None, None, []),
+        ("t", "t", None, None, None, []),
+    ]
+
+
+def test_a_new_video_joins_an_earlier_group_whose_rows_stay():
+    known = [("y", "y", None, None, None, [P ^ 1]), ("z", "y", "y", 1.0, 0.99, [P])]
+    got = regrouped({"a": [P]}, {"a": X, "y": X, "z": X}, known)
+    assert got == [("a", "y", "z", 0.0, pytest.approx(1.0), [P])]
+
+
+def test_a_merge_rewrites_the_members_of_the_later_group():
+    known = [("k1", "k1", None, None, None, [P]), ("k2", "k2", None, None, None, [R]), ("k3", "k2", "k2", 2.0, 0.95, [R ^ 3])]
+    got = regrouped({"a": [P, R]}, {"a": X, "k1": X, "k2": X, "k3": X}, known)
+    assert got == [
+        ("a", "k1", "k1", 0.0, pytest.approx(1.0), [P, R]),
+        ("k2", "k1", "a", 0.0, pytest.approx(1.0), [R]),
+        ("k3", "k1", "a", 2.0, pytest.approx(1.0), [R ^ 3]),
+    ]
+
+
+def test_frames_alone_are_not_enough_and_missing_vectors_are_no_evidence():
+    got = regrouped({"a": [P], "b": [P], "c": [P]}, {"a": X, "b": Y})
+    assert [r[1] for r in got] == ["a", "b", "c"]
+
+
+def test_a_video_that_came_again_is_judged_anew_and_a_new_one_joins_what_is_left(day):
+    known = [("k1", "k1", None, None, None, [P]), ("k2", "k1", "k1", 0.0, 1.0, [P]), ("k3", "k1", "k1", 0.0, 1.0, [P ^ 1])]
+    got = day.build({"a": [P], "k1": [R]}, dict.fromkeys(("a", "k1", "k2", "k3"), X), known)
+    # the old group goes on under its next member; no row points to the copy that k1 no longer is
+    assert got == [
+        ("a", "k2", "k2", 0.0, pytest.approx(1.0), [P]),
+        ("k1", "k1", None, None, None, [R]),
+        ("k2", "k2", None, None, None, [P]),
+        ("k3", "k2", "a", 1.0, pytest.approx(1.0), [P ^ 1]),
+    ]
+
+
+def test_a_group_whose_first_was_taken_down_goes_on_under_the_next():
+    known = [("k2", "gone", "gone", 0.0, 1.0, [P]), ("k3", "gone", "gone", 0.0, 1.0, [P])]
+    got = regrouped({"a": [R]}, {"a": X}, known)
+    assert got == [
+        ("a", "a", None, None, None, [R]),
+        ("k2", "k2", None, None, None, [P]),
+        ("k3", "k2", None, None, None, [P]),
+    ]
+
+
+def test_beyond_rows_max_the_oldest_are_not_compared_but_keep_their_rows():
+    known = [("k1", "k1", None, None, None, [P]), ("k2", "k2", None, None, None, [R])]
+    notes = []
+    settings = SETTINGS.model_copy(update={"rows_max": 3})
+    got = regrouped({"a": [P], "b": [R]}, dict.fromkeys(("a", "b", "k1", "k2"), X), known, settings=settings, notes=notes)
+    assert [(r[0], r[1]) for r in got] == [("a", "a"), ("b", "k2")]
+    assert notes == ["1 earlier videos were not compared: copies.rows_max is 3"]
+
+
+def test_a_day_without_videos_writes_nothing():
+    assert regrouped({}, {}, [("k1", "k1", None, None, None, [P])]) == []
+
+
+def test_twice_the_same_gives_the_same_rows_whatever_their_order():
+    today = {"a": [P, Q], "b": [P ^ 1, Q], "c": [P ^ 2], "d": [Q]}
+    vectors = dict.fromkeys(today, X)
+    turned = dict(reversed(today.items()))
+    assert regrouped(today, vectors) == regrouped(turned, dict(reversed(vectors.items())))

@@ -1,0 +1,131 @@
+"""import_labels on a real lake: what two days of deliveries and an inbox leave in the tables."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs import fold_labels, import_labels
+from reelhouse import tables
+from reelhouse.errors import QuarantineLimitError
+from tests.jobs.small_lake import DAY, NEXT, SmallLake
+
+
+class Labelling(SmallLake):
+    def __init__(self, spark: SparkSession, root: Path, **values: object) -> None:
+        self.box, self.delivered = root / "box", root / "in"
+        super().__init__(spark, root / "lake", sources__inbox=str(self.box), sources__deliveries=str(self.delivered), **values)
+
+    def put(self, path: Path, *lines: dict | str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+    def events(self, date: object) -> list[tuple]:
+        return sorted((r.event_id, r.video_id, r.label_id, r.answer, r.annotator_id, r.batch) for r in self.rows(tables.LABEL_EVENTS, date))
+
+    def labels(self, date: object) -> list[tuple]:
+        self.do(fold_labels, date)
+        return sorted((r.video_id, r.label_id, r.answer, r.agreement, r.annotators, r.source) for r in self.rows(tables.LABELS, date))
+
+    def refused(self, date: object) -> list[tuple]:
+        return sorted((r.table, r.rule, r.row_key) for r in self.rows(tables.QUARANTINE, date))
+
+
+@pytest.fixture
+def lake(spark: SparkSession, tmp_path: Path) -> Labelling:
+    return Labelling(spark, tmp_path)
+
+
+def answer(event_id: str, video_id: str, label: str, value: object = 1, annotator: str = "ann", day: object = DAY) -> dict:
+    at = f"{day}T09:00:00Z"
+    return {"event_id": event_id, "video_id": video_id, "label": label, "answer": value, "annotator_id": annotator, "answered_at": at}
+
+
+def test_two_days_of_answers_categories_and_bad_lines(lake: Labelling) -> None:
+    a, inbox = lake.delivered / str(DAY) / "labels" / "a.jsonl", lake.box / "labels" / "web.jsonl"
+    lake.write(
+        tables.VIDEO_ARRIVALS,
+        [
+            {"video_id": "v1", "batch": "m.csv", "source_row": 1, "category": "美食/烘焙"},
+            {"video_id": "v2", "batch": "m.csv", "source_row": 2, "category": "nonsense"},
+            {"video_id": "v3", "batch": "m.csv", "source_row": 3},
+        ],
+    )
+    lake.put(a, answer("e1", "v1", "pets"), answer("e2", "v3", "sport", 5), "oops\n")
+    lake.put(inbox, answer("w1", "v3", "宠物"), "not json\n", '{"event_id": "half')
+    exported = {"event_id": "x1", "video_id": "v9", "task": "category", "exported_at": "2026-01-02T01:00:00Z"}
+    lake.put(lake.box / "exports" / "e.jsonl", exported)
+    reviewed = {"phrase": "手冲咖啡", "decision": "accept", "reviewer_id": "ann", "reviewed_at": "2026-01-02T01:00:00Z"}
+    lake.put(lake.box / "tag_reviews" / "r.jsonl", reviewed)
+
+    record = lake.do(import_labels)
+
+    first, manifest = lake.events(DAY), [e for e in lake.events(DAY) if e[4] == "manifest"]
+    assert [e[1:] for e in manifest] == [("v1", "food.baking", 1, "manifest", "m.csv")]
+    assert [e for e in first if e not in manifest] == [
+        ("e1", "v1", "pets", 1, "ann", "labels/a.jsonl"),
+        ("w1", "v3", "pets", 1, "ann", "inbox/labels/web.jsonl"),
+    ]
+    assert lake.refused(DAY) == [
+        ("bronze.label_events", "bad_answer", "labels/a.jsonl:2"),
+        ("bronze.label_events", "bad_json", "inbox/labels/web.jsonl:2"),
+        ("bronze.label_events", "bad_json", "labels/a.jsonl:3"),
+        ("bronze.label_events", "unknown_label", "m.csv:v2"),
+    ]
+    assert [(r.event_id, r.video_id) for r in lake.rows(tables.LABEL_EXPORTS)] == [("x1", "v9")]
+    assert [(r.phrase, r.decision, r.batch) for r in lake.rows(tables.TAG_REVIEWS)] == [("手冲咖啡", "accept", "inbox/tag_reviews/r.jsonl")]
+    assert set(record.inputs) == {
+        "labels/a.jsonl", "inbox/labels/web.jsonl", "inbox/exports/e.jsonl", "inbox/tag_reviews/r.jsonl", "taxonomy category",
+    }  # fmt: skip
+    assert lake.labels(DAY) == [
+        ("v1", "food.baking", 0, 1.0, 1, "both"),
+        ("v1", "pets", 1, 1.0, 1, "both"),
+        ("v3", "pets", 1, 1.0, 1, "people"),
+    ]
+
+    # the next day the inbox has grown: only what is new counts, and what was refused is not told again
+    lake.put(inbox, answer("w1", "v3", "宠物"), "not json\n", answer("half", "v3", "sport", 1, "bob", NEXT))
+    lake.do(import_labels, NEXT)
+    assert lake.events(NEXT) == [("half", "v3", "sport", 1, "bob", "inbox/labels/web.jsonl")]
+    assert lake.refused(NEXT) == []
+    assert lake.rows(tables.LABEL_EXPORTS, NEXT) == []
+    assert lake.labels(NEXT) == [("v3", "pets", -1, 0.5, 2, "people"), ("v3", "sport", -1, 0.5, 2, "people")]
+    assert lake.rows(tables.LABELS, DAY), "the day before is left alone"
+
+
+def test_a_corrected_file_replaces_its_batch_and_running_again_changes_nothing(lake: Labelling) -> None:
+    a, b = (lake.delivered / str(DAY) / "labels" / f"{name}.jsonl" for name in "ab")
+    lake.put(a, answer("e1", "v1", "pets"))
+    lake.put(b, answer("e2", "v2", "pets"))
+    lake.do(import_labels)
+    before = lake.events(DAY)
+    assert import_labels.inputs(lake.run()) == lake.do(import_labels).inputs
+    assert lake.events(DAY) == before
+
+    lake.put(a, answer("e1", "v1", "sport"), answer("e3", "v3", "sport"))
+    lake.do(import_labels)
+    assert lake.events(DAY) == [
+        ("e1", "v1", "sport", 1, "ann", "labels/a.jsonl"),
+        ("e2", "v2", "pets", 1, "ann", "labels/b.jsonl"),
+        ("e3", "v3", "sport", 1, "ann", "labels/a.jsonl"),
+    ]
+    a.unlink()
+    lake.do(import_labels)
+    assert [e[0] for e in lake.events(DAY)] == ["e2"]
+
+
+def test_a_day_without_anything_leaves_empty_tables(lake: Labelling) -> None:
+    record = lake.do(import_labels)
+    assert (record.rows_out, record.quarantined) == (0, 0)
+    assert lake.labels(DAY) == []
+
+
+def test_too_many_bad_lines_stop_the_job_and_are_named(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Labelling(spark, tmp_path, storage__quarantine_rows_free=1)
+    lake.put(
+        lake.box / "labels" / "a.jsonl", answer("e1", "v1", "no such label"), answer("e2", "v1", "pets", 3), answer("e3", "v1", "pets")
+    )
+    with pytest.raises(QuarantineLimitError, match=r"bronze.label_events for 2026-01-02: 2 of 3 rows were refused.*inbox/labels/a.jsonl:2"):
+        lake.do(import_labels)
+    assert lake.events(DAY) == []

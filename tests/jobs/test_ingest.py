@@ -1,0 +1,119 @@
+import datetime as dt
+import json
+
+import pytest
+from pyspark.sql import functions as F
+
+from jobs import ingest
+from reelhouse import tables
+from reelhouse.errors import QuarantineLimitError
+from reelhouse.sample import Truth, make_sample
+from reelhouse.sample.plan import make_plan
+from tests.jobs.small_lake import SmallLake
+
+FIRST, SECOND, THIRD = (dt.date(2026, 1, day) for day in (1, 2, 3))
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def source(spark, tmp_path):
+    (tmp_path / "in").mkdir()
+    return SmallLake(spark, tmp_path / "warehouse", sources__deliveries=str(tmp_path / "in"))
+
+
+def arrivals(source, day):
+    return sorted((r["batch"], r["video_id"], r["title"]) for r in source.rows(tables.VIDEO_ARRIVALS, day))
+
+
+def refused(source, day):
+    return sorted((r["table"], r["rule"], r["row_key"]) for r in source.rows(tables.QUARANTINE, day))
+
+
+def test_days_take_in_what_is_new_and_a_corrected_file_replaces_its_batch(source, tmp_path):
+    write(tmp_path / "in" / "2026-01-01" / "manifest-a.csv", "video_id,title\nv1,one\nv2,two\n")
+    write(tmp_path / "in" / "2026-01-01" / "manifest-b.csv", "video_id,title,published_at\nv3,three,\nv4,four,soon\nv5,five,2026-01-01\n")
+    write(tmp_path / "in" / "2026-01-01" / "interactions.csv", "event_id,user_id,video_id,kind\ne1,u,v1,click\n,u,v1,like\n")
+    write(tmp_path / "in" / "2026-01-01" / "items.csv", "item_id,title\ni1,pot\n")
+    first = source.do(ingest, FIRST)
+    untouched = [("manifest-a.csv", "v1", "one"), ("manifest-a.csv", "v2", "two")]
+    assert arrivals(source, FIRST) == [*untouched, ("manifest-b.csv", "v3", "three"), ("manifest-b.csv", "v5", "five")]
+    assert refused(source, FIRST) == [
+        ("bronze.interactions", "bad_kind", "interactions.csv:2"),
+        ("bronze.video_arrivals", "bad_timestamp", "manifest-b.csv:2"),
+    ]
+    assert [(r["event_id"], r["kind"]) for r in source.rows(tables.INTERACTIONS, FIRST)] == [("e1", "click")]
+    assert [(r["item_id"], r["title"]) for r in source.rows(tables.ITEMS, FIRST)] == [("i1", "pot")]
+
+    again = source.do(ingest, FIRST)
+    assert [(w.table, w.fingerprint) for w in again.writes] == [(w.table, w.fingerprint) for w in first.writes]
+
+    # the next day delivers everything again, one title corrected, one video new
+    lines = [{"video_id": "v1", "title": "one"}, {"video_id": "v2", "title": "TWO"}, {"video_id": "v6", "title": "six"}]
+    write(tmp_path / "in" / "2026-01-02" / "manifest.jsonl", "\n".join(map(json.dumps, lines)))
+    write(tmp_path / "in" / "2026-01-02" / "items.csv", "item_id,title\ni1,pot\n")
+    source.do(ingest, SECOND)
+    assert arrivals(source, SECOND) == [("manifest.jsonl", "v2", "TWO"), ("manifest.jsonl", "v6", "six")]
+    assert source.rows(tables.ITEMS, SECOND) == []
+
+    # the first day's second file comes corrected: its batch is replaced, the other stays, and its refused row is gone
+    write(tmp_path / "in" / "2026-01-01" / "manifest-b.csv", "video_id,title\nv3,three\nv4,FOUR\n")
+    source.do(ingest, FIRST)
+    assert arrivals(source, FIRST) == [*untouched, ("manifest-b.csv", "v3", "three"), ("manifest-b.csv", "v4", "FOUR")]
+    assert refused(source, FIRST) == [("bronze.interactions", "bad_kind", "interactions.csv:2")]
+
+    # a date without a folder has no rows, and says nothing is wrong
+    record = source.do(ingest, THIRD)
+    assert (arrivals(source, THIRD), record.rows_out, record.quarantined) == ([], 0, 0)
+
+
+def test_too_many_bad_rows_fail_the_job_before_anything_is_published(source, tmp_path):
+    bad = "".join(f"v{n},title,never {n}\n" for n in range(30))
+    write(tmp_path / "in" / "2026-01-01" / "manifest.csv", "video_id,title,published_at\nv,title,2026-01-01\n" + bad)
+    with pytest.raises(QuarantineLimitError, match=r"video_arrivals for 2026-01-01: 30 of 31 rows were refused") as error:
+        source.do(ingest, FIRST)
+    assert "[bad_timestamp] manifest.csv:10: published_at must be a time" in str(error.value)
+    assert source.rows(tables.VIDEO_ARRIVALS, FIRST) == []
+
+
+def test_inputs_change_when_what_was_delivered_changes(source, tmp_path):
+    run = source.run("ingest", FIRST)
+    assert ingest.inputs(run) == {}
+    write(tmp_path / "in" / "2026-01-01" / "manifest.csv", "title\none\n")
+    first = ingest.inputs(run)
+    write(tmp_path / "in" / "2026-01-01" / "manifest.csv", "title\ntwo\n")
+    assert (list(first), first == ingest.inputs(run)) == (["videos:manifest.csv"], False)
+    run.close()
+
+
+def test_a_video_that_arrives_keeps_where_it_came_from(source, tmp_path):
+    write(tmp_path / "in" / "2026-01-01" / "media" / "a.mp4", "bytes")
+    write(tmp_path / "in" / "2026-01-01" / "manifest.csv", "file,title\nmedia/a.mp4,x\n")
+    source.do(ingest, FIRST)
+    row = source.lake.read(tables.VIDEO_ARRIVALS).withColumn("recent", F.col("ingested_at") > F.lit("2026-01-01")).collect()[0]
+    day = tmp_path / "in" / "2026-01-01"
+    assert (row["uri"], row["source_file"], row["source_row"], row["recent"]) == (
+        str(day / "media" / "a.mp4"), str(day / "manifest.csv"), 1, True,
+    )  # fmt: skip
+
+
+def test_the_samples_days_come_in_as_they_were_planned(spark, tmp_path):
+    sample = make_sample(tmp_path / "sample", videos=16, days=2, seed=3, processes=1)
+    plan, truth = make_plan(16, 2, 3), Truth.load(sample / "truth")
+    source = SmallLake(spark, tmp_path / "warehouse", sources__deliveries=str(sample / "deliveries"))
+    for day in (FIRST, SECOND):
+        source.do(ingest, day)
+    there = [{v.video_id for v in plan.videos if v.day == day and v.damage != "missing"} for day in (0, 1)]
+    corrected = {video_id for _, video_id in plan.corrected}
+    assert corrected
+    assert {r["video_id"] for r in source.rows(tables.VIDEO_ARRIVALS, FIRST)} == there[0]
+    assert {r["video_id"] for r in source.rows(tables.VIDEO_ARRIVALS, SECOND)} == there[1] | corrected
+    refusals = {(r["rule"], r["video_id"]) for r in source.rows(tables.QUARANTINE, SECOND)}
+    missing = {("missing_file", v.video_id) for v in plan.videos if v.day == 1 and v.damage == "missing"}
+    assert refusals == {(r["rule"], r["video_id"]) for r in truth.refused_rows} | missing
+    row = next(r for r in source.rows(tables.VIDEO_ARRIVALS, FIRST) if r["video_id"] == truth.copies[0]["copy_of"])
+    text = plan.by_id[row["video_id"]].text
+    assert (row["title"], row["caption"], row["hashtags"]) == (text.title, text.caption, list(text.hashtags))

@@ -1,0 +1,95 @@
+import pytest
+
+from reelhouse import tables
+from tests.vectors.days import DAY1, DAY2, DAY3, VERSION, Days
+
+
+@pytest.fixture
+def days(lake, settings):
+    made = Days(lake, settings)
+    yield made
+    made.services.close()
+
+
+def test_without_embeddings_it_steps_aside(days):
+    run = days.run("load_vectors", DAY1)
+    assert (run.record.status, run.record.note) == ("stepped_aside", "there are no embeddings to load")
+    assert days.store.state() == "absent"
+
+
+def test_a_new_collection_takes_every_row_and_a_known_one_the_days(days):
+    days.predicted(DAY1, {"a": 0.1, "b": 0.2})
+    days.run("load_vectors", DAY1)
+    assert days.held() == days.held("video_hash") == ["a", "b"]
+
+    days.predicted(DAY2, {"b": 1.2, "c": 0.3})
+    days.run("load_vectors", DAY2)
+    assert days.held() == days.held("video_hash") == ["a", "b", "c"]
+    assert days.nearest(1.2) == ("b", pytest.approx(1.0, abs=1e-6))
+    named = {"model_version": VERSION, "deleted": 0, "data_date": DAY2}
+    assert days.rows(tables.VECTOR_LOADS, DAY2) == [
+        {"collection": "video_embedding__encoder_12ab", "kind": "video_embedding", "loaded": 2, "total": 3, **named},
+        {"collection": "video_hash__encoder_12ab", "kind": "video_hash", "loaded": 2, "total": 3, **named},
+    ]
+
+
+def test_rows_that_got_lost_bring_a_full_load(days):
+    days.predicted(DAY1, {"a": 0.1, "b": 0.2})
+    days.run("load_vectors", DAY1)
+    days.store.delete("video_embedding", VERSION, ["a"])
+    days.predicted(DAY2, {"c": 0.3})
+    days.run("load_vectors", DAY2)
+    assert days.held() == ["a", "b", "c"]
+    assert [row["loaded"] for row in days.rows(tables.VECTOR_LOADS, DAY2)] == [4, 1]
+
+
+def test_videos_that_were_taken_down_leave(days):
+    days.predicted(DAY1, {"a": 0.1, "b": 0.2})
+    days.run("load_vectors", DAY1)
+    days.taken_down(DAY2, "a")
+    days.run("load_vectors", DAY2)
+    assert days.held() == days.held("video_hash") == ["b"]
+    assert [row["deleted"] for row in days.rows(tables.VECTOR_LOADS, DAY2)] == [2, 2]
+
+
+def test_an_old_date_run_again_leaves_newer_vectors_alone(days):
+    days.predicted(DAY1, {"a": 0.1, "b": 0.2})
+    days.predicted(DAY3, {"b": 1.2, "c": 0.3})
+    days.run("load_vectors", DAY3)
+    days.run("load_vectors", DAY1)
+    assert days.held() == ["a", "b", "c"]
+    assert days.nearest(1.2) == ("b", pytest.approx(1.0, abs=1e-6))
+
+
+def test_a_new_model_gets_collections_of_its_own(days):
+    days.predicted(DAY1, {"a": 0.1})
+    days.run("load_vectors", DAY1)
+    days.predicted(DAY2, {"a": 0.5, "b": 0.6}, version="f00d")
+    days.run("load_vectors", DAY2)
+    assert days.store.list_collections() == [
+        "video_embedding__encoder_12ab",
+        "video_embedding__f00d",
+        "video_hash__encoder_12ab",
+        "video_hash__f00d",
+    ]
+    assert (days.held(), days.held(version="f00d")) == (["a"], ["a", "b"])
+
+
+def test_an_id_too_long_for_milvus_is_refused_with_advice(days):
+    long_id = "视" * 86
+    days.predicted(DAY1, {"a": 0.1, long_id: 0.2})
+    days.run("load_vectors", DAY1)
+    assert days.held() == ["a"]
+    refused = days.rows(tables.QUARANTINE, DAY1)
+    assert [(row["table"], row["rule"], row["row_key"]) for row in refused] == [
+        ("gold.embeddings", "video_id_too_long", long_id), ("gold.hashes", "video_id_too_long", long_id),
+    ]  # fmt: skip
+    assert refused[0]["reason"] == "video_id must have at most 256 bytes to be searchable; give the video a shorter id in its manifest"
+
+
+def test_running_a_day_twice_changes_nothing(days):
+    days.predicted(DAY1, {"a": 0.1, "b": 0.2})
+    days.run("load_vectors", DAY1)
+    before = list(days.store.ids_and_checksums("video_embedding", VERSION))
+    days.run("load_vectors", DAY1)
+    assert list(days.store.ids_and_checksums("video_embedding", VERSION)) == before

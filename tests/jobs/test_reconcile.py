@@ -1,0 +1,77 @@
+import pytest
+
+from reelhouse.errors import VectorStoreError
+from tests.vectors.days import DAY1, DAY2, DAY3, VERSION, Days, code, unit
+
+NO_DIFFERENCE = {"missing": 0, "extra": 0, "different": 0}
+
+
+@pytest.fixture
+def days(lake, settings):
+    made = Days(lake, settings)
+    yield made
+    made.services.close()
+
+
+def loaded(days):
+    days.predicted(DAY1, {f"v{i}": i / 10 for i in range(8)})
+    days.run("load_vectors", DAY1)
+
+
+def state(days, kind="video_embedding"):
+    return list(days.store.ids_and_checksums(kind, VERSION))
+
+
+def test_planted_differences_are_counted_and_repaired_exactly(days):
+    loaded(days)
+    before = state(days), state(days, "video_hash")
+    days.store.delete("video_embedding", VERSION, ["v1", "v5"])
+    days.store.upsert("video_embedding", VERSION, [("stray", unit(1), 1, str(DAY1)), ("v3", unit(3), 2, str(DAY1))])
+    days.store.upsert("video_hash", VERSION, [("ghost", code(1), 1, str(DAY1))])
+
+    run = days.run("reconcile", DAY1)
+    assert run.record.metrics == {"missing": 2, "extra": 2, "different": 1}
+    assert (state(days), state(days, "video_hash")) == before
+    assert days.nearest(0.3) == ("v3", pytest.approx(1.0, abs=1e-6))
+    assert days.run("reconcile", DAY1).record.metrics == NO_DIFFERENCE
+
+
+def test_a_collection_that_is_gone_is_made_again(days):
+    loaded(days)
+    before = state(days)
+    days.store.drop("video_embedding", VERSION)
+    assert days.run("reconcile", DAY1).record.metrics == {**NO_DIFFERENCE, "missing": 8}
+    assert state(days) == before
+
+
+def test_vectors_of_later_dates_are_no_difference(days):
+    loaded(days)
+    days.predicted(DAY3, {"v0": 2.0, "new": 1.0})
+    days.run("load_vectors", DAY3)
+    before = state(days)
+    assert days.run("reconcile", DAY1).record.metrics == NO_DIFFERENCE
+    assert state(days) == before
+
+
+def test_a_day_that_lost_a_video_loses_its_vector(days):
+    loaded(days)
+    days.predicted(DAY2, {"x": 1.0, "y": 2.0})
+    days.run("load_vectors", DAY2)
+    days.predicted(DAY2, {"y": 2.0})
+    days.run("load_vectors", DAY2)
+    assert days.run("reconcile", DAY2).record.metrics == {**NO_DIFFERENCE, "extra": 2}
+    assert "x" not in days.held()
+
+
+def test_without_embeddings_it_steps_aside(days):
+    assert days.run("reconcile", DAY1).record.note == "there are no embeddings to compare with"
+
+
+def test_what_differs_after_the_repair_is_an_error(days, monkeypatch):
+    loaded(days)
+    days.store.delete("video_embedding", VERSION, ["v1"])
+    monkeypatch.setattr(days.store, "upsert", lambda *a, **k: 0)  # as if another writer undid the repair
+    with pytest.raises(
+        VectorStoreError, match=r"video_embedding__encoder_12ab still differs from gold\.embeddings in 1 rows .*: v1 is missing"
+    ):
+        days.run("reconcile", DAY1)

@@ -1,0 +1,155 @@
+import datetime as dt
+import json
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructField, StructType
+
+from reelhouse import tables
+from reelhouse.errors import SchemaMismatchError, StorageError
+from reelhouse.lake import Lake, conform
+from reelhouse.lake.fingerprint import fingerprint
+
+DAY1, DAY2, DAY3 = dt.date(2026, 1, 1), dt.date(2026, 1, 2), dt.date(2026, 1, 3)
+TAGS = "video_id string, tag_id string, tag string, position int, matches int"
+T = tables.VIDEO_TAGS
+
+
+def write(lake: Lake, day: dt.date, rows: list[tuple[str, str, int]]) -> None:
+    frame = lake.spark.createDataFrame([(v, t, t.upper(), p, 1) for v, t, p in rows], TAGS)
+    place = {"data_date": day}
+    lake.replace(T, conform(T, frame, place), place, count=len(rows), metadata={"job": "test"})
+
+
+def filled(lake: Lake, table: tables.Table, **values: object) -> DataFrame:
+    """One row of a table, null where nothing is given."""
+    fields = [f for f in table.spark_schema() if f.name != "data_date"]
+    schema = StructType([StructField(f.name, f.dataType) for f in fields])
+    return lake.spark.createDataFrame([tuple(values.get(f.name) for f in fields)], schema)
+
+
+def take_down(lake: Lake, video_id: str) -> None:
+    place = {"data_date": DAY3}
+    frame = lake.spark.createDataFrame(
+        [(video_id, None, None, None)], "video_id string, reason string, requested_by string, requested_at timestamp"
+    )
+    lake.replace(tables.DELETIONS, conform(tables.DELETIONS, frame, place), place, count=1, metadata={})
+
+
+def read(frame) -> list[tuple[str, str, int, dt.date]]:
+    return sorted((r.video_id, r.tag_id, r.position, r.data_date) for r in frame.collect())
+
+
+def test_a_table_that_was_never_written_reads_as_empty_with_its_columns(lake: Lake):
+    frame = lake.read(T)
+    assert frame.columns == T.names
+    assert frame.count() == 0
+
+
+def test_replacing_a_day_leaves_other_days_alone_and_running_twice_changes_nothing(lake: Lake):
+    write(lake, DAY1, [("a", "x", 0), ("b", "x", 1)])
+    write(lake, DAY2, [("c", "x", 2)])
+    write(lake, DAY1, [("a", "x", 5)])
+    write(lake, DAY1, [("a", "x", 5)])
+    assert read(lake.read(T)) == [("a", "x", 5, DAY1), ("c", "x", 2, DAY2)]
+
+
+def test_days_written_out_of_order_are_all_there(lake: Lake):
+    for day, video in [(DAY3, "c"), (DAY1, "a"), (DAY2, "b")]:
+        write(lake, day, [(video, "x", 0)])
+    assert read(lake.read(T)) == [("a", "x", 0, DAY1), ("b", "x", 0, DAY2), ("c", "x", 0, DAY3)]
+
+
+def test_the_current_state_is_the_newest_row_a_key_up_to_the_day(lake: Lake):
+    write(lake, DAY1, [("a", "x", 0), ("b", "x", 1)])
+    write(lake, DAY2, [("a", "x", 7)])
+    write(lake, DAY3, [("b", "x", 9)])
+    assert read(lake.current(T, f"data_date <= date'{DAY2}'")) == [("a", "x", 7, DAY2), ("b", "x", 1, DAY1)]
+
+
+def test_a_table_that_holds_the_whole_state_each_day_shows_only_its_newest_day(lake: Lake):
+    for day, videos in [(DAY1, ["a", "b"]), (DAY2, ["b"])]:
+        place = {"data_date": day}
+        frame = lake.spark.createDataFrame(
+            [(v, None, 1.0, True) for v in videos], "video_id string, cluster_id string, density double, is_noise boolean"
+        )
+        lake.replace(tables.CLUSTERS, conform(tables.CLUSTERS, frame, place), place, count=len(videos), metadata={})
+    assert [r.video_id for r in lake.current(tables.CLUSTERS, "true").collect()] == ["b"]
+
+
+def test_rows_of_an_older_version_of_a_video_are_not_current(lake: Lake):
+    """Day 2 brings the video anew, without frames: its frames of day 1 must not live on."""
+    for day in (DAY1, DAY2):
+        place = {"data_date": day}
+        full = filled(lake, tables.VIDEOS, video_id="a", status="ok", has_audio=False)
+        lake.replace(tables.VIDEOS, conform(tables.VIDEOS, full, place), place, count=1, metadata={})
+    frames = filled(lake, tables.FRAMES, video_id="a", frame_index=0, timestamp_seconds=0.0, jpeg=b"x", perceptual_hash=1)
+    lake.replace(tables.FRAMES, conform(tables.FRAMES, frames, {"data_date": DAY1}), {"data_date": DAY1}, count=1, metadata={})
+    assert lake.current(tables.FRAMES, f"data_date <= date'{DAY1}'").count() == 1
+    assert lake.current(tables.FRAMES, f"data_date <= date'{DAY2}'").count() == 0
+
+
+def test_a_video_that_was_taken_down_is_in_no_read(lake: Lake):
+    write(lake, DAY1, [("a", "x", 0), ("b", "x", 1)])
+    take_down(lake, "a")
+    assert read(lake.read(T)) == [("b", "x", 1, DAY1)]
+    assert read(lake.current(T, "true")) == [("b", "x", 1, DAY1)]
+
+
+def test_a_write_with_another_schema_names_every_wrong_column_and_commits_nothing(lake: Lake):
+    frame = lake.spark.createDataFrame([("a", 1, 2)], "video_id string, position bigint, colour int")
+    with pytest.raises(SchemaMismatchError) as error:
+        conform(T, frame, {"data_date": DAY1})
+    assert str(error.value) == (
+        "gold.video_tags: tag_id is missing; tag is missing; matches is missing; colour is unknown; "
+        "position should be int, is bigint. Nothing was written. Columns: libs/reelhouse/tables"
+    )
+    assert not lake.exists(T)
+
+
+def test_every_commit_says_who_wrote_it(lake: Lake):
+    write(lake, DAY1, [("a", "x", 0)])
+    commit = json.loads((Path(lake.path(T)) / "_delta_log" / "00000000000000000000.json").read_text().split("\n")[0])
+    assert json.loads(commit["commitInfo"]["userMetadata"]) == {"job": "test"}
+
+
+def test_the_log_holds_no_values_of_columns(lake: Lake):
+    """A purge could not remove a value from the log's column statistics."""
+    write(lake, DAY1, [("needle-in-the-log", "x", 0)])
+    log = Path(lake.path(T)) / "_delta_log"
+    assert all(b"needle" not in file.read_bytes() for file in log.iterdir())
+
+
+def test_columns_carry_their_comments(lake: Lake):
+    write(lake, DAY1, [("a", "x", 0)])
+    comments = {f.name: f.metadata.get("comment") for f in lake.spark.read.format("delta").load(lake.path(T)).schema}
+    assert comments == {c.name: c.comment for c in T.columns}
+
+
+def test_files_are_the_active_ones_of_the_slice(lake: Lake):
+    write(lake, DAY1, [("a", "x", 0)])
+    write(lake, DAY1, [("a", "x", 1)])
+    write(lake, DAY2, [("b", "x", 1)])
+    files = lake.files(T, {"data_date": DAY1})
+    assert len(files) == 1
+    assert "data_date=2026-01-01" in files[0]
+    on_disk = list((Path(lake.path(T)) / "data_date=2026-01-01").glob("*.parquet"))
+    assert len(on_disk) == 2  # the replaced file still lies there
+
+
+def test_compaction_keeps_rows_and_fingerprints(lake: Lake):
+    for n in range(3):
+        place = {"data_date": DAY1}
+        frame = conform(T, lake.spark.createDataFrame([(f"v{n}", "x", "X", n, 1)], TAGS), place)
+        lake.append(T, frame, metadata={})
+    before = fingerprint(T, lake.read(T))
+    lake.optimize(T)
+    assert len(lake.files(T, {})) == 1
+    assert fingerprint(T, lake.read(T)) == before
+
+
+def test_a_root_that_is_a_file_is_a_named_error(spark: SparkSession, tmp_path: Path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(StorageError, match=r"is a file, not a folder|File exists"):
+        Lake(spark, str(tmp_path / "taken")).check_writable()

@@ -1,0 +1,31 @@
+"""A job killed between any two of its phases loses nothing and doubles nothing. `make faults` does this to every job."""
+
+from __future__ import annotations
+
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from reelhouse.lake import Lake
+from tests.deliveries import deliver, text_rows
+from tests.faults.killing import kill_and_rerun, phases_of, rows_of
+
+DAY = dt.date(2026, 1, 1)
+JOBS = ("ingest", "extract", "clean_text")
+
+
+def test_a_run_killed_at_any_phase_and_run_again_equals_an_undisturbed_one(spark: SparkSession, tmp_path: Path):
+    rows = [*text_rows(DAY, 6), {"video_id": "0101-000", "title": "another row of the same id"}]
+    deliver(tmp_path / "deliveries", DAY, rows)
+    phases = phases_of(tmp_path / "calm", tmp_path / "deliveries", DAY, JOBS)
+    wanted = rows_of(Lake(spark, str(tmp_path / "calm")))
+    assert wanted["silver.video_text"][0] == 6
+    assert wanted["ops.quarantine"][0] == 1
+    # the last job's phases, and the first job's commits
+    fatal = sorted({2, 4, 5, 8, *range(phases - 6, phases)})
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda n: kill_and_rerun(tmp_path / f"killed{n}", tmp_path / "deliveries", DAY, n, JOBS), fatal))
+    for n in fatal:
+        assert rows_of(Lake(spark, str(tmp_path / f"killed{n}"))) == wanted, f"killed at phase {n} of {phases}"

@@ -1,0 +1,229 @@
+"""The daily pipeline as a whole: what is up to date, retries, days out of order, the ledger, replay, takedowns."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from reelhouse import settings as settings_module
+from reelhouse import tables
+from reelhouse.errors import LockedError, NotFoundError, SettingsError
+from reelhouse.explain import facts
+from reelhouse.lake import Lake
+from reelhouse.pipeline import Outcome, Pipeline, load_jobs
+from reelhouse.replay import compare, replay_days
+from reelhouse.settings import CONF, Settings
+from reelhouse.takedown import pseudonym, purge, take_down
+from tests.deliveries import deliver, text_rows
+
+DAY1, DAY2, DAY3 = dt.date(2026, 1, 1), dt.date(2026, 1, 2), dt.date(2026, 1, 3)
+DAYS = (DAY1, DAY2, DAY3)
+# The jobs that need neither training nor vectors: fast enough to run many days.
+TEXT_JOBS = ("ingest", "extract", "clean_text", "embed_text", "import_labels", "fold_labels", "mine_tags", "tag_videos")
+
+
+def settings_for(root: Path, deliveries: Path) -> Settings:
+    values = {
+        "storage.root": str(root), "sources.deliveries": str(deliveries), "spark.master": "local[2]",
+        "training.epochs": 3, "tags.minimum_count": 3,
+    }  # fmt: skip
+    return settings_module.load(values=values)
+
+
+@pytest.fixture
+def deliveries(tmp_path: Path) -> Path:
+    for day in DAYS:
+        deliver(tmp_path / "deliveries", day, text_rows(day, 24))
+    return tmp_path / "deliveries"
+
+
+@pytest.fixture
+def opened(spark: SparkSession) -> Iterator:
+    pipelines = []
+
+    def open_at(root: Path, deliveries: Path) -> Pipeline:
+        settings = settings_for(root, deliveries)
+        pipelines.append(Pipeline(settings, Lake(spark, settings.storage.root), lambda text: None))
+        return pipelines[-1]
+
+    yield open_at
+    for pipeline in pipelines:
+        pipeline.close()
+
+
+def statuses(outcomes: list[Outcome]) -> dict[str, str]:
+    for outcome in outcomes:
+        if outcome.error:
+            raise outcome.error
+    return {o.job: o.status for o in outcomes}
+
+
+def differences(one: Lake, other: Lake) -> list:
+    return [c for c in compare(one, other, DAY1, DAY3) if not c.same]
+
+
+def test_a_second_run_of_a_date_does_nothing_and_a_changed_file_reruns_what_it_touches(opened, deliveries: Path, tmp_path: Path):
+    pipeline = opened(tmp_path / "w", deliveries)
+    assert set(statuses(pipeline.run_day(DAY1, TEXT_JOBS)).values()) == {"succeeded"}
+    assert set(statuses(pipeline.run_day(DAY1, TEXT_JOBS)).values()) == {"up to date"}
+    # another process sees the same ledger
+    assert set(statuses(opened(tmp_path / "w", deliveries).run_day(DAY1, TEXT_JOBS)).values()) == {"up to date"}
+    rows = text_rows(DAY1, 24)
+    rows[0]["title"] = "完全不同的标题"
+    deliver(deliveries, DAY1, rows)
+    after = statuses(pipeline.run_day(DAY1, TEXT_JOBS))
+    assert after["ingest"] == after["clean_text"] == "succeeded"
+    titles = pipeline.lake.read(tables.VIDEO_TEXT).where(F.col("video_id") == "0101-000").select("title").collect()
+    assert [r.title for r in titles] == ["完全不同的标题"]
+
+
+def test_only_declared_tables_are_read_and_written(opened, deliveries: Path, tmp_path: Path):
+    """The order of the jobs, the DAG and the diagram are made from pipeline.yml, so it must tell the truth."""
+    pipeline = opened(tmp_path / "w", deliveries)
+    statuses(pipeline.run_day(DAY1))
+    for job in pipeline.jobs:
+        record = pipeline.ledger.latest(job.name, DAY1)
+        assert record is not None
+        assert {s.table for s in record.reads} <= {*job.reads, *job.previous, *job.writes}, job.name
+        assert {s.table for s in record.writes} <= set(job.writes), job.name
+        assert {s.table for s in record.reads if s.slice == "before"} <= {*job.previous, *job.writes}, job.name
+
+
+def test_three_days_delivered_out_of_order_equal_the_days_done_in_order_once_the_stale_ones_are_recomputed(
+    opened, deliveries: Path, tmp_path: Path
+):
+    in_order, out_of_order = opened(tmp_path / "a", deliveries), opened(tmp_path / "b", deliveries)
+    for day in DAYS:
+        statuses(in_order.run_day(day, TEXT_JOBS))
+    for day in (DAY3, DAY1, DAY2):
+        statuses(out_of_order.run_day(day, TEXT_JOBS))
+    assert differences(in_order.lake, out_of_order.lake)  # day 3 was mined before days 1 and 2 had come
+    again = {day: statuses(out_of_order.run_day(day, TEXT_JOBS)) for day in DAYS}
+    assert again[DAY1] == dict.fromkeys(TEXT_JOBS, "up to date")
+    assert again[DAY3]["mine_tags"] == "succeeded"
+    assert differences(in_order.lake, out_of_order.lake) == []
+    assert set(statuses(out_of_order.run_day(DAY3, TEXT_JOBS)).values()) == {"up to date"}
+
+
+def test_a_replay_into_a_fresh_root_gives_the_same_rows(opened, deliveries: Path, tmp_path: Path):
+    pipeline = opened(tmp_path / "w", deliveries)
+    for day in (DAY1, DAY2):
+        statuses(pipeline.run_day(day))
+    pipeline.close()
+    rows = replay_days(pipeline.lake, pipeline.settings, DAY2, DAY2, tmp_path / "replayed", lambda text: None)
+    assert [r for r in rows if not r.same] == []
+    compared = {r.table for r in rows}
+    assert {"silver.video_text", "silver.labels", "gold.predictions", "gold.embeddings", "gold.tag_library", "ops.serving"} <= compared
+    # a changed row is noticed
+    other = Lake(pipeline.lake.spark, str(tmp_path / "replayed"))
+    text = other.read(tables.VIDEO_TEXT, f"data_date = date'{DAY2}'").withColumn("title", F.lit("x")).localCheckpoint()
+    other.replace(tables.VIDEO_TEXT, text, {"data_date": DAY2}, count=24, metadata={})
+    assert [c.table for c in compare(pipeline.lake, other, DAY2, DAY2) if not c.same] == ["silver.video_text"]
+
+
+def test_a_takedown_hides_a_video_at_once_and_a_purge_removes_its_bytes(opened, deliveries: Path, tmp_path: Path):
+    root = tmp_path / "w"
+    rows = text_rows(DAY1, 24)
+    rows[5] |= {"video_id": "the-gone-video", "title": "unmistakable-title 手冲咖啡教程"}
+    deliver(deliveries, DAY1, rows)
+    pipeline = opened(root, deliveries)
+    statuses(pipeline.run_day(DAY1))
+    vectors = pipeline.services.vectors
+    assert any(f.table is tables.EMBEDDINGS for f in facts(pipeline.lake, pipeline.ledger, pipeline.jobs, "the-gone-video"))
+    take_down(pipeline.lake, vectors, "the-gone-video", DAY2, "asked by the author", "desk")
+    take_down(pipeline.lake, vectors, "the-gone-video", DAY2, "asked again", "desk")
+    with pytest.raises(NotFoundError, match="was taken down"):
+        list(facts(pipeline.lake, pipeline.ledger, pipeline.jobs, "the-gone-video"))
+    for table in tables.ALL.values():
+        if table.has_video and table not in (tables.DELETIONS, tables.QUARANTINE):
+            assert pipeline.lake.read(table).where(F.col("video_id") == "the-gone-video").isEmpty(), table.name
+    served = pipeline.lake.read(tables.SERVING).first()
+    assert "the-gone-video" not in dict(vectors.ids_and_checksums("video_embedding", served.model_version))
+    with pytest.raises(NotFoundError, match="no video 'nobody' ever arrived"):
+        take_down(pipeline.lake, vectors, "nobody", DAY2, "", "")
+
+    assert _bytes_hold(root, b"unmistakable-title")
+    purge(pipeline.lake, vectors)
+    pipeline.close()
+    assert not _bytes_hold(root, b"unmistakable-title")
+    deletions = root / "tables" / "bronze" / "deletions"
+    assert [f for f in _files_with(root, b"the-gone-video") if deletions not in f.parents] == []
+    assert pipeline.lake.read(tables.VIDEO_ARRIVALS).count() == 23
+    # running the day again brings nothing back
+    again = opened(root, deliveries)
+    statuses(again.run_day(DAY1))
+    assert again.lake.read(tables.EMBEDDINGS).select("video_id").distinct().count() == 23
+    assert not _bytes_hold(root, b"unmistakable-title")
+
+
+def _files_with(root: Path, needle: bytes) -> list[Path]:
+    return [f for f in root.rglob("*") if f.is_file() and needle in f.read_bytes()]
+
+
+def _bytes_hold(root: Path, needle: bytes) -> bool:
+    """Whether any file holds the bytes: as they are, or inside a Parquet file whose pages are compressed."""
+    import pyarrow.parquet as pq
+
+    if _files_with(root, needle):
+        return True
+    return any(needle.decode() in str(pq.ParquetFile(f).read().to_pydict()) for f in root.rglob("*.parquet"))
+
+
+def test_a_purged_name_in_another_videos_row_is_a_pseudonym():
+    assert pseudonym("the-gone-video") == pseudonym("the-gone-video")
+    assert pseudonym("the-gone-video").startswith("removed-")
+    assert "gone" not in pseudonym("the-gone-video")
+
+
+def test_two_runs_of_one_date_at_once_one_says_so(opened, deliveries: Path, tmp_path: Path):
+    pipeline = opened(tmp_path / "w", deliveries)
+    with pipeline.lake.lock(f"run-{DAY1}"), pytest.raises(LockedError, match="another run is at work on 2026-01-01"):
+        # a lock of the same process on the same path: another object, as another process has
+        pipeline.run_day(DAY1, ["ingest"])
+
+
+def test_a_date_without_data_runs_to_the_end(opened, deliveries: Path, tmp_path: Path):
+    pipeline = opened(tmp_path / "w", deliveries)
+    outcome = statuses(pipeline.run_day(dt.date(2025, 12, 31)))
+    assert set(outcome.values()) <= {"succeeded", "stepped aside"}
+    assert pipeline.lake.read(tables.VIDEO_ARRIVALS).isEmpty()
+
+
+def test_an_unknown_job_is_named_with_the_known_ones(opened, deliveries: Path, tmp_path: Path):
+    with pytest.raises(NotFoundError, match="there is no job 'trian'; there are: ingest, extract"):
+        opened(tmp_path / "w", deliveries).run_day(DAY1, ["trian"])
+
+
+def test_a_failed_job_blocks_what_depends_on_it_and_is_in_the_ledger(opened, deliveries: Path, tmp_path: Path, monkeypatch):
+    pipeline = opened(tmp_path / "w", deliveries)
+
+    def broken(run) -> None:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(pipeline.job("clean_text").module, "main", broken)
+    outcomes = {o.job: o for o in pipeline.run_day(DAY1, TEXT_JOBS)}
+    assert outcomes["clean_text"].status == "failed"
+    assert outcomes["embed_text"].status == outcomes["tag_videos"].status == "blocked"
+    assert outcomes["import_labels"].status == "succeeded"
+    note = pipeline.lake.read(tables.RUNS).where("job = 'clean_text'").select("status", "note").distinct().collect()
+    assert [(r.status, r.note) for r in note] == [("failed", "ZeroDivisionError: planted")]
+
+
+def test_a_pipeline_file_in_the_wrong_order_is_refused(tmp_path: Path):
+    jobs = yaml.safe_load((CONF / "pipeline.yml").read_text(encoding="utf-8"))["jobs"]
+    path = tmp_path / "pipeline.yml"
+    path.write_text(yaml.safe_dump({"jobs": jobs[1:]}), encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"job extract: .* in `after` that doesn't come before"):
+        load_jobs(path)
+
+
+def test_every_table_has_one_writer():
+    writers = [name for job in load_jobs() for name in job.writes]
+    assert len(writers) == len(set(writers))
+    assert set(tables.ALL) - set(writers) == {"bronze.deletions", "ops.runs", "ops.quarantine"}

@@ -1,0 +1,127 @@
+import pytest
+
+from reelhouse.errors import ModelNotFoundError
+from reelhouse.registry import Registry
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """One database for all tests of this file: sqlite takes MLflow seconds to make. Each test uses a model name of its own."""
+    return tmp_path_factory.mktemp("mlflow with a blank")
+
+
+@pytest.fixture
+def open_registry(place, request):
+    return lambda: Registry(f"sqlite:///{place / 'mlflow.db'}", str(place / "artifacts"), request.node.name)
+
+
+def trained(registry, version, content=b"model"):
+    run = registry.start(version, {"epochs": 3})
+    registry.register(run.run_id, version, content, {"snapshot_id": "s1"})
+    return run
+
+
+def test_a_registered_model_is_there_with_its_bytes_for_another_process_too(open_registry):
+    registry = open_registry()
+    assert not registry.exists("v1")
+    trained(registry, "v1", b"one")
+    trained(registry, "v2", b"two")
+    other = open_registry()
+    assert (other.load("v1"), other.load("v2")) == (b"one", b"two")
+    assert other.exists("v1")
+    assert "_client" not in other.__dict__  # answered without MLflow
+
+
+def test_what_the_index_lacks_is_looked_up_in_mlflow(open_registry):
+    registry = open_registry()
+    trained(registry, "v1", b"one")
+    registry._index("v1").unlink()
+    assert open_registry().load("v1") == b"one"
+    assert registry._index("v1").exists()
+
+
+def test_an_unknown_model_is_an_error_that_lists_what_there_is(open_registry):
+    registry = open_registry()
+    trained(registry, "v1")
+    with pytest.raises(ModelNotFoundError, match=r"no model of version v9 is registered .*registered: v1\. Run `reelhouse job train`"):
+        registry.load("v9")
+    with pytest.raises(ModelNotFoundError, match="the alias champion can't point to v9"):
+        registry.set_alias("champion", "v9")
+
+
+def test_aliases_move_and_may_be_set_twice(open_registry):
+    registry = open_registry()
+    assert registry.version_of_alias("champion") is None
+    for version in ("v1", "v2"):
+        trained(registry, version)
+        registry.set_alias("champion", version)
+        registry.set_alias("champion", version)
+        assert open_registry().version_of_alias("champion") == version
+
+
+def test_an_attempt_that_was_cut_off_goes_on_in_its_run_from_its_newest_checkpoint(open_registry, tmp_path):
+    registry = open_registry()
+    first = registry.start("v1", {"epochs": 3})
+    assert first.checkpoint is None
+    for epoch in (9, 10):
+        path = tmp_path / f"checkpoint-{epoch:05d}.pt"
+        path.write_bytes(f"epoch {epoch}".encode())
+        registry.save_checkpoint(first.run_id, path)
+    registry.fail(first.run_id)
+    again = open_registry().start("v1", {"epochs": 3})
+    assert again.run_id == first.run_id
+    assert again.checkpoint == b"epoch 10"
+
+
+def test_of_two_unfinished_attempts_one_goes_on_and_the_other_is_marked_killed(open_registry):
+    registry = open_registry()
+    old = registry.start("v1", {})
+    client = registry._client
+    newer = client.create_run(registry._experiment, start_time=client.get_run(old.run_id).info.start_time + 1, tags={"model_version": "v1"})
+    assert registry.start("v1", {}).run_id == newer.info.run_id
+    assert client.get_run(old.run_id).info.status == "KILLED"
+    assert registry.start("v1", {}).run_id == newer.info.run_id
+
+
+def test_registering_again_after_a_cut_at_any_point_makes_no_second_version(open_registry, monkeypatch):
+    registry = open_registry()
+    run = registry.start("v1", {})
+    for step in ("create_model_version", "set_terminated"):
+        with monkeypatch.context() as patch:
+            patch.setattr(registry._client, step, lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                registry.register(run.run_id, "v1", b"model", {})
+        assert open_registry().start("v1", {}).run_id == run.run_id
+    registry.register(run.run_id, "v1", b"model", {})
+    registry.register(run.run_id, "v1", b"model", {})
+    assert [v.tags["model_version"] for v in registry._versions()] == ["v1"]
+    assert registry._client.get_run(run.run_id).info.status == "FINISHED"
+
+
+def test_a_version_whose_file_is_gone_counts_as_not_there(open_registry, place):
+    registry = open_registry()
+    trained(registry, "v1")
+    registry._indexed("v1").unlink()
+    assert not registry.exists("v1")
+
+
+def test_metrics_and_parameters_are_logged(open_registry):
+    registry = open_registry()
+    run = registry.start("v1", {"epochs": 3, "hosts": ""})
+    registry.log_metrics(run.run_id, [("loss", 2.0, 1), ("loss", 1.0, 2)])
+    data = registry._client.get_run(run.run_id).data
+    assert data.params == {"epochs": "3", "hosts": ""}
+    assert [m.value for m in registry._client.get_metric_history(run.run_id, "loss")] == [2.0, 1.0]
+
+
+def test_a_replay_takes_models_and_changes_nothing(open_registry):
+    registry = open_registry()
+    trained(registry, "v1", b"one")
+    registry.set_alias("champion", "v1")
+    trained(registry, "v2")
+    replay = registry.read_only()
+    assert replay.load("v1") == b"one"
+    replay.set_alias("champion", "v2")
+    assert registry.version_of_alias("champion") == "v1"
+    with pytest.raises(ModelNotFoundError, match="a replay takes its models from"):
+        replay.start("v3", {})

@@ -1,0 +1,93 @@
+"""Sampling by density: what is chosen, in which order, and what never is."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reelhouse.errors import VectorError
+from reelhouse.sampling import NOISE, sample_by_density
+
+# two dense groups (5 and 4 rows around 0 and 10, densest in their middle) and two strays
+LINE = np.array([[0.0], [0.1], [0.2], [0.3], [0.4], [10.0], [10.1], [10.2], [10.3], [50.0], [80.0]])
+
+
+def test_dense_regions_go_first_by_size_and_the_long_tail_after_them() -> None:
+    sample = sample_by_density(LINE, budget=3, seed=1, minimum_size=3)
+    assert sample.clusters.labels.tolist() == [0] * 5 + [1] * 4 + [NOISE] * 2
+    assert sample.clusters.labels[sample.indices].tolist() == [0, 1, 0]
+    everything = sample_by_density(LINE, budget=99, seed=1, minimum_size=3)
+    assert sorted(everything.indices.tolist()) == list(range(11))
+    assert everything.clusters.labels[everything.indices[:2]].tolist() == [0, 1]
+
+
+def test_the_first_row_of_a_region_is_its_densest() -> None:
+    sample = sample_by_density(LINE, budget=2, seed=1, minimum_size=3)
+    assert sample.indices.tolist() == [1, 6]  # 0.1 .. 0.3 have both neighbours 0.1 away: the earliest of equals
+
+
+def test_a_region_that_is_covered_waits_for_those_that_are_not() -> None:
+    covered = np.zeros(11, bool)
+    covered[[0, 1, 2]] = True
+    sample = sample_by_density(LINE, budget=3, seed=1, minimum_size=3, covered=covered)
+    assert sample.clusters.labels[sample.indices].tolist() == [1, 1, NOISE]
+    assert not set(sample.indices.tolist()) & {0, 1, 2}
+
+
+def test_one_of_a_copy_group_is_chosen_and_none_if_one_of_it_is_covered() -> None:
+    groups = np.array([0, 0, 0, 0, 0, 5, 5, 6, 6, 9, 9])
+    covered = np.zeros(11, bool)
+    covered[5] = True
+    sample = sample_by_density(LINE, budget=99, seed=1, minimum_size=3, groups=groups, covered=covered)
+    assert sorted(groups[sample.indices].tolist()) == [0, 6, 9]
+
+
+def test_the_random_share_is_drawn_from_all_candidates_and_spread_over_the_order() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(60, 3))
+    sample = sample_by_density(vectors, budget=20, seed=5, random_share=0.2)
+    assert sample.is_random.sum() == 4
+    assert np.flatnonzero(sample.is_random).tolist() == [2, 7, 12, 17]
+    assert len(set(sample.indices.tolist())) == 20
+    drawn = np.zeros(20)
+    for seed in range(200):
+        drawn[sample_by_density(vectors[:20], budget=5, seed=seed, random_share=1.0).indices] += 1
+    assert drawn.sum() == 1000
+    assert ((drawn - 50) ** 2 / 50).sum() < 19 + 4 * np.sqrt(2 * 19), "no row more often than chance allows (chi-square)"
+
+
+def test_planted_groups_are_reached_with_fewer_labels_than_at_random(planted: Callable) -> None:
+    vectors, truth = planted(3000, 64, 40)
+    large = [g for g in range(40) if (truth == g).sum() >= 10]
+    chosen = sample_by_density(vectors, budget=60, seed=0).indices
+    ours = len(set(truth[chosen].tolist()) & set(large))
+    at_random = [len(set(truth[np.random.default_rng(s).choice(3000, 60, replace=False)].tolist()) & set(large)) for s in range(20)]
+    assert ours >= 0.9 * len(large)
+    assert ours > max(at_random)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 40), st.integers(0, 50), st.sampled_from([0.0, 0.1, 0.5, 1.0]), st.integers(0, 10_000))
+def test_the_budget_is_met_nothing_twice_no_copies_and_the_same_again(n: int, budget: int, share: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = rng.integers(0, 4, (n, 2)).astype(np.float32)
+    groups, covered = rng.integers(0, max(n, 1), n), rng.random(n) < 0.3
+    free = set(groups.tolist()) - set(groups[covered].tolist())
+    sample = sample_by_density(vectors, budget=budget, seed=seed, minimum_size=3, groups=groups, covered=covered, random_share=share)
+    assert len(sample.indices) == min(budget, len(free)) == len(sample.is_random)
+    assert sample.indices.dtype == np.int64
+    assert len(set(groups[sample.indices].tolist())) == len(sample.indices)
+    assert set(groups[sample.indices].tolist()) <= free
+    assert sample.is_random.sum() == round(min(budget, len(free)) * share)
+    again = sample_by_density(vectors, budget=budget, seed=seed, minimum_size=3, groups=groups, covered=covered, random_share=share)
+    assert again.indices.tolist() == sample.indices.tolist()
+
+
+def test_all_equal_rows_and_wrong_input() -> None:
+    assert len(sample_by_density(np.ones((9, 3)), budget=4, seed=0).indices) == 4
+    with pytest.raises(VectorError, match="row 2 holds NaN"):
+        sample_by_density(np.array([[0.0], [1.0], [np.nan]]), budget=1, seed=0)
+    with pytest.raises(ValueError, match=r"must have shape \(2,\), got \(3,\) and \(2,\)"):
+        sample_by_density(np.ones((2, 3)), budget=1, seed=0, groups=np.arange(3))

@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reelhouse import settings
+from reelhouse.errors import SettingsError
+
+LINES = (settings.CONF / "base.yml").read_text(encoding="utf-8").split("\n")
+
+
+def test_every_mistake_is_reported_at_once_with_what_is_known():
+    with pytest.raises(SettingsError) as error:
+        settings.load(values={"video.framez": 3, "video.frames": "many", "colour": 1, "noise.folds": 1})
+    text = str(error.value)
+    assert "video.framez: there is no such setting (known here: audio, audio_patches" in text
+    assert "video.frames: Input should be a valid integer, unable to parse string as an integer, got 'many'" in text
+    assert "noise.folds: Input should be greater than or equal to 2, got 1" in text
+    assert "colour: there is no such setting (known here: copies," in text
+
+
+def test_overlays_are_laid_in_order_and_single_values_last(tmp_path: Path):
+    one, two = tmp_path / "one.yml", tmp_path / "two.yml"
+    one.write_text("video: {frames: 5, ocr_frames: 2}\n")
+    two.write_text("video: {frames: 6}\n")
+    video = settings.load([one, two], {"video.ocr_frames": 0}).video
+    assert (video.frames, video.ocr_frames) == (6, 0)
+
+
+def test_an_unreadable_file_is_named(tmp_path: Path):
+    bad = tmp_path / "bad.yml"
+    bad.write_text("video: [\n")
+    with pytest.raises(SettingsError, match=r"bad\.yml can't be read"):
+        settings.load([bad])
+
+
+def test_the_hash_covers_only_the_sections_asked_for():
+    base, other = settings.load(), settings.load(values={"video.frames": 9})
+    assert base.hash_of(["text"]) == other.hash_of(["text"])
+    assert base.hash_of(["video"]) != other.hash_of(["video"])
+
+
+def test_every_setting_says_what_it_does():
+    for line in LINES:
+        if line.startswith("  ") and not line.lstrip().startswith("#"):
+            assert " # " in line, f"no comment on {line.strip()}"
+
+
+def test_every_setting_is_read_by_code():
+    sources = "\n".join(
+        p.read_text(encoding="utf-8")
+        for folder in ("libs/reelhouse", "jobs")
+        for p in (settings.CONF.parent / folder).rglob("*.py")
+        if p.name != "settings.py"
+    )
+    defaults = yaml.safe_load("\n".join(LINES))
+    unread = [f"{section}.{key}" for section, keys in defaults.items() for key in keys if f".{key}" not in sources]
+    assert unread in ([], ["taxonomy.category"])  # a task's tree is read by the task's name
