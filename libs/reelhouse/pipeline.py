@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import importlib
 import importlib.util
+import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -54,15 +56,18 @@ def load_jobs(path: Path = CONF / "pipeline.yml") -> list[Job]:
     """Read pipeline.yml; the jobs in the order of the file, which must agree with `after`. SettingsError if it does not."""
     entries = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
     jobs: list[Job] = []
-    seen: set[str] = set()
+    before: dict[str, set[str]] = {}  # all that a job waits for, directly or not
     for entry in entries:
         job = Job(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})  # type: ignore[arg-type]
         unknown = [t for t in (*job.reads, *job.previous, *job.writes) if t not in tables.ALL]
-        if unknown or not set(job.after) <= seen:
+        if unknown or not set(job.after) <= before.keys():
             raise SettingsError(
                 f"{path}: job {job.name}: unknown tables {unknown} or a job in `after` that doesn't come before: {job.after}"
             )
-        seen.add(job.name)
+        before[job.name] = set(job.after).union(*(before[name] for name in job.after))
+        unordered = [t for t in job.reads for other in jobs if t in other.writes and other.name not in before[job.name]]
+        if unordered:
+            raise SettingsError(f"{path}: job {job.name} reads {', '.join(unordered)}, but does not wait for the job that writes it")
         jobs.append(job)
     return jobs
 
@@ -79,6 +84,27 @@ class Outcome:
     why: str = ""
 
 
+class WarmUp:
+    """Imports of the jobs that take seconds, done in the background while the first job waits for Spark."""
+
+    MODULES = ("torch", "mlflow", "pymilvus")
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+
+    def start_once(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="warm-up", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        from reelhouse.quality import warm
+
+        warm()
+        for name in self.MODULES:
+            importlib.import_module(name)
+
+
 @dataclass
 class Pipeline:
     """All that is needed to run jobs in one process. Close it: Milvus Lite is a child process."""
@@ -88,6 +114,7 @@ class Pipeline:
     say: Callable[[str], None]
     jobs: list[Job] = field(default_factory=load_jobs)
     services: Services = field(init=False)
+    warm_up: WarmUp = field(init=False, default_factory=lambda: WarmUp())
 
     def __post_init__(self) -> None:
         self.services = Services(self.settings, self.lake.root)
@@ -158,17 +185,37 @@ class Pipeline:
         for name in only:
             self.job(name)
         self.lake.check_writable()
-        outcomes: dict[str, Outcome] = {}
+        jobs = [job for job in self.jobs if not only or job.name in only]
         try:
             with self.lake.lock(f"run-{date}", timeout=0):
-                for job in self.jobs:
-                    if only and job.name not in only:
-                        continue
-                    outcomes[job.name] = outcome = self._run_job(job, date, outcomes, force)
-                    self.say(_line(outcome))
+                outcomes = self._run_in_order(jobs, date, force)
         except Timeout as error:
             raise LockedError(f"another run is at work on {date} in {self.lake.root}; wait for it to end, then run again") from error
-        return list(outcomes.values())
+        return [outcomes[job.name] for job in jobs]
+
+    def _run_in_order(self, jobs: Sequence[Job], date: dt.date, force: bool) -> dict[str, Outcome]:
+        """Each job once those before it are done; the ledger and every table have one writer at a time, so some may run side by side."""
+        outcomes: dict[str, Outcome] = {}
+        waiting, running = list(jobs), dict[Future[Outcome], Job]()
+        with ThreadPoolExecutor(self.settings.spark.jobs_at_once, thread_name_prefix="job") as pool:
+            while waiting or running:
+                open_names = {job.name for job in (*waiting, *running.values())}
+                ready = sorted((j for j in waiting if not open_names.intersection(j.after)), key=lambda j: -len(self._followers(j)))
+                for job in ready[: self.settings.spark.jobs_at_once - len(running)]:
+                    waiting.remove(job)
+                    running[pool.submit(self._run_job, job, date, outcomes, force)] = job
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    outcomes[running.pop(future).name] = outcome = future.result()
+                    self.say(_line(outcome))
+        return outcomes
+
+    def _followers(self, job: Job) -> set[str]:
+        """Jobs that wait for this one, directly or not: where many do, it should not wait itself."""
+        found = {job.name}
+        for other in self.jobs:
+            if found.intersection(other.after):
+                found.add(other.name)
+        return found
 
     def _run_job(self, job: Job, date: dt.date, outcomes: dict[str, Outcome], force: bool) -> Outcome:
         broken = [name for name in job.after if name in outcomes and outcomes[name].status in ("failed", "blocked")]
@@ -191,6 +238,9 @@ class Pipeline:
 
     def _attempt(self, job: Job, date: dt.date, inputs: dict[str, str], why: str) -> Outcome:
         self.say(f"{date}  {job.name} ... ({why})")
+        self.warm_up.start_once()
+        # jobs side by side share the cores evenly, else a long one would hold up the small steps of the other
+        self.lake.spark.sparkContext.setLocalProperty("spark.scheduler.pool", job.name)
         run = self._run(job, date)
         run.record.inputs = {**inputs, "taken down": self._taken_down()}
         run.record.settings_hash = self.settings.hash_of(job.settings)

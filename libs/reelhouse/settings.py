@@ -39,6 +39,7 @@ class SparkSettings(Section):
     master: str
     driver_memory: str
     shuffle_partitions: Positive
+    jobs_at_once: Positive
     extra: dict[str, str]
     metastore: str
 
