@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 SEED = 0
 
 
+def inputs(run: Run) -> dict[str, str]:
+    """The version of the label tree: which labels imply others, and their names in reasons."""
+    return {"taxonomy": run.taxonomy(run.settings.noise.task).version}
+
+
 def build(
     labels: pd.DataFrame, ids: np.ndarray, vectors: np.ndarray, taxonomy: Taxonomy, features_version: str, settings: NoiseSettings
 ) -> tuple[pd.DataFrame, pd.DataFrame]:

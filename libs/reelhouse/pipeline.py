@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import importlib
 import importlib.util
+import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -22,6 +23,7 @@ from reelhouse.errors import LockedError, NotFoundError, ReelhouseError, Setting
 from reelhouse.lake import Lake, Ledger, RunRecord
 from reelhouse.lake.fingerprint import combined
 from reelhouse.lake.ledger import DONE, ReadKind
+from reelhouse.lake.trouble import storage_errors
 from reelhouse.run import Run, Services, StepAside
 from reelhouse.settings import CONF, Settings
 
@@ -82,6 +84,11 @@ class Outcome:
     record: RunRecord | None = None
     error: Exception | None = None
     why: str = ""
+
+    @property
+    def words(self) -> str:
+        """What the error says, without Java's stack."""
+        return re.split(r"\n\s+at |\n\nJVM stacktrace", str(self.error))[0].strip()[:2000]
 
 
 class WarmUp:
@@ -233,7 +240,7 @@ class Pipeline:
             # What a user must mend (a named error) does not mend itself by trying again.
             if outcome.status != "failed" or isinstance(outcome.error, ReelhouseError) or attempt == job.retries:
                 break
-            self.say(f"{job.name} {date} failed ({outcome.error}); trying again")
+            self.say(f"{job.name} {date} failed ({outcome.words}); trying again")
         return outcome
 
     def _attempt(self, job: Job, date: dt.date, inputs: dict[str, str], why: str) -> Outcome:
@@ -249,7 +256,8 @@ class Pipeline:
         self.lake.mark(marker)
         try:
             try:
-                job.module.main(run)
+                with storage_errors(f"running the job {job.name}"):
+                    job.module.main(run)
                 record = run.finish("succeeded")
             except StepAside as aside:
                 run.note(str(aside))
@@ -257,7 +265,7 @@ class Pipeline:
             self.lake.unmark(marker)
             return Outcome(job.name, date, record.status.replace("_", " "), record, why=why)
         except Exception as error:  # noqa: BLE001 - the boundary of a job: recorded, shown, and the rest of the day goes on without it
-            run.note(f"{type(error).__name__}: {error}"[:2000])
+            run.note(f"{type(error).__name__}: {Outcome(job.name, date, 'failed', error=error).words}")
             return Outcome(job.name, date, "failed", run.finish("failed"), error=error, why=why)
         finally:
             run.close()
@@ -292,7 +300,7 @@ def _line(outcome: Outcome) -> str:
     if outcome.status in ("succeeded", "stepped aside", "failed") and record:
         text += f", {record.rows_in} rows in, {record.rows_out} out, {record.quarantined} refused, {record.seconds:.1f} s"
     if outcome.error:
-        text += f"\n    {type(outcome.error).__name__}: {outcome.error}"
+        text += f"\n    {type(outcome.error).__name__}: {outcome.words}"
     elif outcome.why and outcome.status == "blocked":
         text += f" ({outcome.why})"
     elif record and record.note and outcome.status != "up to date":

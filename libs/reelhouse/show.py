@@ -60,7 +60,7 @@ def closing(outcomes: Sequence[Outcome]) -> None:
         r = o.record
         done = r is not None and o.status != "up to date"
         numbers = [f"{r.rows_in:,}", f"{r.rows_out:,}", f"{r.quarantined:,}", f"{r.seconds:.1f}"] if done and r else [""] * 4
-        remark = str(o.error) if o.error else (r.note or "" if r and done else o.why if o.status == "blocked" else "")
+        remark = o.words if o.error else (r.note or "" if r and done else o.why if o.status == "blocked" else "")
         colour = _COLOURS[o.status]
         grid.add_row(str(o.date), o.job, f"[{colour}]{o.status}[/]", *numbers, escape(remark))
     console.print(grid)

@@ -45,6 +45,7 @@ def main(root: str, deliveries: str, date: str, fatal: int, jobs: list[str]) -> 
             "storage.root": root,
             "sources.deliveries": deliveries,
             "spark.master": "local[2]",
+            "spark.jobs_at_once": 1,  # phases in one order
             "training.epochs": 3,
             "tags.minimum_count": 3,
         }

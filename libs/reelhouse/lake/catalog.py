@@ -65,10 +65,10 @@ def _view_definitions() -> dict[str, tuple[str, str]]:
 def _current_sql(table: Table) -> str:
     """The same fold as Lake.current, as SQL over everything written so far."""
     leader = tables.ALL[table.follows] if table.follows else table
-    unit = leader.unit if table.follows else table.unit
+    unit = leader.unit
     grouped = ", ".join([*unit, "max(data_date) AS data_date"])
     newest = f"SELECT {grouped} FROM {leader.name}" + (f" GROUP BY {', '.join(unit)}" if unit else "")
-    matches = " AND ".join(f"t.{c} = n.{c}" for c in [*unit, "data_date"])
+    matches = " AND ".join([*(f"t.{c} = n.{c}" for c in unit), f"t.data_date {'>=' if table.follows else '='} n.data_date"])
     sql = f"SELECT t.* FROM {table.name} t LEFT SEMI JOIN ({newest}) n ON {matches}"
     if table.has_video and table.name != "bronze.deletions":
         sql += " LEFT ANTI JOIN bronze.deletions d ON t.video_id = d.video_id"

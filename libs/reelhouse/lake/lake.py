@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reelhouse import tables
-from reelhouse.errors import SchemaMismatchError, StorageError
+from reelhouse.errors import SchemaMismatchError
+from reelhouse.lake.trouble import storage_errors
 from reelhouse.tables import Table
 
 if TYPE_CHECKING:
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
 ROWS_OF_ONE_FILE = 50_000
 # No column statistics in Delta's log: ids are random, so they skip nothing, and a purge could not remove values from the log.
 _PROPERTIES = {"delta.dataSkippingNumIndexedCols": "0"}
-_STORAGE_TROUBLE = {
-    "No space left on device": "the disk is full",
-    "Read-only file system": "the file system is read-only",
-    "Permission denied": "writing is not permitted",
-    "Not a directory": "a part of the path is a file, not a folder",
-    "File too large": "the file would be larger than this process may write",
-    "Disk quota exceeded": "the disk quota is used up",
-}
 
 
 class Lake:
@@ -65,11 +58,12 @@ class Lake:
     def current(self, table: Table, condition: str) -> DataFrame:
         """The state that the rows of `condition` fold to: the newest day's rows for each unit (see Table.newest_by)."""
         rows = self.read(table, condition)
-        newest = _newest(rows, table.unit)
         if table.follows:
             leader = tables.ALL[table.follows]
             newest = _newest(self.read(leader, condition), leader.unit)
-            return rows.join(newest, on=[*leader.unit, "data_date"], how="left_semi").select(*table.names)
+            matches = [rows[name] == newest[name] for name in leader.unit]
+            return rows.join(newest, on=[*matches, rows["data_date"] >= newest["data_date"]], how="left_semi")
+        newest = _newest(rows, table.unit)
         return rows.join(newest, on=[*table.unit, "data_date"], how="left_semi").select(*table.names)
 
     @cached_property
@@ -238,16 +232,3 @@ def _condition(where: Mapping[str, Any]) -> str:
         return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
     return " AND ".join(f"`{name}` = {literal(value)}" for name, value in where.items()) or "true"
-
-
-@contextmanager
-def storage_errors(doing: str) -> Iterator[None]:
-    """Turn what an OS or Spark says of a full disk, a read-only folder and the like into a StorageError."""
-    try:
-        yield
-    except Exception as error:
-        text = str(error)
-        for sign, meaning in _STORAGE_TROUBLE.items():
-            if sign in text:
-                raise StorageError(f"{doing} failed: {meaning}. Nothing was committed; mend that and run again.") from error
-        raise

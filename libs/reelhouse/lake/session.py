@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reelhouse.lake.environment import installed
+from reelhouse.lake.trouble import storage_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -61,7 +62,7 @@ def start_session(settings: SparkSettings, *, scratch: Path | None = None) -> Sp
         builder = builder.config(name, value)
     if settings.metastore:
         builder = builder.config("spark.hadoop.hive.metastore.uris", settings.metastore).enableHiveSupport()
-    with _stderr_to(scratch / "spark.log"):
+    with storage_errors(f"starting Spark, whose temporary files are in {scratch},"), _stderr_to(scratch / "spark.log"):
         session = builder.getOrCreate()
     if not settings.master.startswith("local["):
         session.sparkContext.addPyFile(str(package_archive(scratch)))

@@ -26,10 +26,21 @@ def nearest(unit: np.ndarray, count: int) -> np.ndarray:
         similar[np.flatnonzero(own), rows[own]] = -np.inf
         if not count:
             continue
-        top = np.sort(np.argpartition(-similar, count - 1, axis=1)[:, :count], axis=1)
+        top = _largest(similar, count)
         order = np.argsort(-np.take_along_axis(similar, top, axis=1), axis=1, kind="stable")
         found[rows] = np.take_along_axis(top, order, axis=1)
     return found
+
+
+def _largest(similar: np.ndarray, count: int) -> np.ndarray:
+    """Columns (rows, count) of each row's largest values, ascending; of equal values at the cut those of least index (which ones
+    argpartition takes differs from processor to processor)."""
+    cut = np.partition(similar, -count, axis=1)[:, -count, None]
+    taken = similar >= cut
+    for row in np.flatnonzero(taken.sum(axis=1) > count):
+        tied = np.flatnonzero(similar[row] == cut[row])
+        taken[row, tied[count - int((similar[row] > cut[row]).sum()) :]] = False
+    return np.nonzero(taken)[1].reshape(len(similar), count)
 
 
 def votes(neighbours: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:

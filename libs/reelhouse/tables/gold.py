@@ -149,6 +149,7 @@ VIDEO_TAGS = Table(
         data_date("the day that was tagged (UTC)"),
     ],
     key=["video_id", "tag_id", "data_date"],
+    follows="silver.video_text",
 )
 
 SNAPSHOTS = Table(
@@ -271,4 +272,12 @@ LABEL_QUEUE = View(
        LEFT ANTI JOIN silver.labels_current l ON l.video_id = q.video_id AND l.task = q.task""",
 )
 
-VIEWS = [LABELS_CURRENT, LABEL_QUEUE]
+TAGS_OF_VIDEOS = View(
+    "gold.tags_of_videos",
+    "Tags that are active now, on the newest text of each video; since: the day from which the video has it.",
+    """SELECT t.video_id, t.tag_id, t.tag, min(t.position) AS position, max(t.matches) AS matches, min(t.data_date) AS since
+       FROM gold.video_tags_current t LEFT SEMI JOIN gold.tag_library_current l ON l.tag_id = t.tag_id AND l.state = 'active'
+       GROUP BY ALL""",
+)
+
+VIEWS = [LABELS_CURRENT, LABEL_QUEUE, TAGS_OF_VIDEOS]

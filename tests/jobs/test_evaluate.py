@@ -1,0 +1,171 @@
+"""evaluate on a real lake and a real MLflow: who becomes champion over the days, and on which figures."""
+
+import datetime as dt
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from jobs import build_training_set, evaluate, predict, train
+from reelhouse import tables
+from reelhouse.features import Layout
+from reelhouse.models import load
+from reelhouse.models.inference import columns_of, run_model, softmax
+from reelhouse.models.network import MultimodalNetwork, dump
+from reelhouse.run import StepAside
+from reelhouse.training.champion import champion_of
+from reelhouse.training.version import version_of
+from tests.jobs.small_lake import DAY, NEXT, SmallLake, _features
+
+FIFTH, TENTH = dt.date(2026, 1, 5), dt.date(2026, 1, 10)
+
+
+class Days:
+    """A lake on which each day's candidate comes with settings of its own."""
+
+    def __init__(self, spark, root):
+        self.spark, self.root = spark, root
+
+    def lake(self, **training):
+        return SmallLake(self.spark, self.root, **{f"training__{name}": value for name, value in training.items()})
+
+    def candidate(self, date, model, **training):
+        """The day's snapshot, and these bytes registered as what was trained on it."""
+        lake = self.lake(**training)
+        lake.do(build_training_set, date)
+        (snapshot,) = lake.rows(tables.SNAPSHOTS, date)
+        version = version_of(snapshot.snapshot_id, lake.settings.training)
+        registry = lake.services.registry
+        registry.register(registry.start(version, {}).run_id, version, model, {"snapshot_id": snapshot.snapshot_id})
+        return lake, version
+
+    def champion(self, date=FIFTH):
+        return champion_of(self.lake().run(date=date).upto(tables.PROMOTIONS))
+
+    def alias(self, date):
+        """Where MLflow's alias is once the day's videos were predicted."""
+        lake = self.lake()
+        lake.do(predict, date)
+        return lake.services.registry.version_of_alias("champion")
+
+
+def untrained(like):
+    torch.manual_seed(3)
+    return dump(MultimodalNetwork(load(like).config))
+
+
+def decisions(lake, date):
+    return [(r.model_version, r.decision, r.decided_by, r.previous_version) for r in lake.rows(tables.PROMOTIONS, date)]
+
+
+def figures(lake, date):
+    return {(r.model_version, r.slice, r.metric): (r.value, r.rows) for r in lake.rows(tables.EVALUATIONS, date)}
+
+
+@pytest.fixture(scope="module")
+def days(spark, tmp_path_factory):
+    """On DAY a model was trained on 90 videos and evaluated."""
+    days = Days(spark, tmp_path_factory.mktemp("lake"))
+    lake = days.lake().plant(90)
+    for job in (build_training_set, train):
+        lake.do(job)
+    days.record = lake.do(evaluate)
+    (days.snapshot,) = lake.rows(tables.SNAPSHOTS)
+    days.first = version_of(days.snapshot.snapshot_id, lake.settings.training)
+    days.model = lake.services.registry.load(days.first)
+    return days
+
+
+def test_the_first_model_is_promoted_on_figures_that_are_its_own(days):
+    lake = days.lake()
+    (row,) = lake.rows(tables.PROMOTIONS)
+    assert decisions(lake, DAY) == [(days.first, "promoted", "gates", None)]
+    assert (row.snapshot_id, days.champion(DAY)) == (days.snapshot.snapshot_id, days.first)
+    held_out = [r for r in lake.rows(tables.TRAINING_EXAMPLES) if r.split == "evaluation"]
+    model = load(days.model)
+    logits = run_model(model, {n: np.array([r[n] for r in held_out], np.float32) for n in columns_of(model.config.layout)}).logits
+    truth = np.array([r.targets for r in held_out]).argmax(1)
+    right = logits.argmax(1) == truth
+    loss = -np.log(softmax(logits.astype(np.float64))[np.arange(len(truth)), truth])
+    without = np.array([r.text_mask == [0] for r in held_out])
+    got = figures(lake, DAY)
+    assert got[days.first, "all", "accuracy"] == (pytest.approx(right.mean()), len(held_out))
+    assert got[days.first, "all", "macro_recall"][0] == pytest.approx(np.mean([right[truth == c].mean() for c in set(truth)]))
+    assert got[days.first, "all", "log_loss"][0] == pytest.approx(loss.mean(), abs=1e-5)
+    assert got[days.first, "without_text", "accuracy"] == (pytest.approx(right[without].mean()), without.sum())
+    assert {name for _, name, _ in got} == {"all", "head", "mid", "tail", "without_text"}
+    assert sum(got[days.first, third, "accuracy"][1] for third in ("head", "mid", "tail")) == len(held_out)
+    train_classes = [np.argmax(r.targets) for r in lake.rows(tables.TRAINING_EXAMPLES) if r.split == "train"]
+    baseline = (truth == np.bincount(train_classes, minlength=4).argmax()).mean()
+    assert days.record.metrics == {"accuracy": pytest.approx(right.mean()), "baseline_accuracy": pytest.approx(baseline)}
+    assert row.reason == f"first model: accuracy {right.mean():.3f} > {baseline:.3f} of the most frequent class"
+
+
+def test_a_worse_candidate_is_refused_and_an_equal_one_promoted_and_the_alias_follows(days):
+    assert days.alias(DAY) == days.first
+
+    lake, worse = days.candidate(NEXT, untrained(days.model), seed=21)
+    lake.do(evaluate, NEXT)
+    assert decisions(lake, NEXT) == [(worse, "refused", "gates", days.first)]
+    got = figures(lake, NEXT)
+    ours, theirs = got[worse, "all", "accuracy"][0], got[days.first, "all", "accuracy"][0]
+    assert ours < theirs - 0.02
+    assert f"all {ours:.3f} against {theirs:.3f}" in lake.rows(tables.PROMOTIONS, NEXT)[0].reason
+    assert (days.champion(NEXT), days.alias(NEXT)) == (days.first, days.first)
+
+    third = dt.date(2026, 1, 4)
+    lake, equal = days.candidate(third, days.model, seed=22)
+    lake.do(evaluate, third)
+    assert decisions(lake, third) == [(equal, "promoted", "gates", days.first)]
+    assert (days.champion(third), days.alias(third)) == (equal, equal)
+    # the day before is still as it was
+    assert days.champion(NEXT) == days.first
+
+    # the champion's own day again: nothing to decide
+    days.lake(seed=22).do(build_training_set, FIFTH)
+    record = days.lake(seed=22).do(evaluate, FIFTH)
+    assert record.note == f"the model is that of the day before: {equal} stays champion"
+    assert decisions(days.lake(), FIFTH) == []
+
+
+def test_evaluating_again_says_the_same_and_leaves_what_a_person_decided(days):
+    lake = days.lake()
+    person = {"model_version": "m0", "snapshot_id": "s", "decision": "promoted", "reason": "I know better"}
+    lake.write(tables.PROMOTIONS, [{**person, "decided_by": "anna"}], decided_by="anna")
+    before = figures(lake, DAY)
+    try:
+        lake.do(evaluate)
+        assert figures(lake, DAY) == before
+        assert sorted(decisions(lake, DAY)) == sorted([(days.first, "promoted", "gates", None), ("m0", "promoted", "anna", None)])
+        assert days.champion(DAY) == "m0"
+    finally:
+        lake.write(tables.PROMOTIONS, [], decided_by="anna")
+
+
+def test_a_champion_of_an_older_encoder_is_judged_on_what_that_encoder_saw(days):
+    lake = days.lake(seed=23)
+    # another encoder of text, whose vectors mean nothing
+    lake.write(tables.TEXT_FEATURES, [_features(f"v{i:03d}", "text", "t2", np.full((1, 3), 9.0)) for i in range(90)], TENTH)
+    lake.do(build_training_set, TENTH)
+    (snapshot,) = lake.rows(tables.SNAPSHOTS, TENTH)
+    layout = Layout.from_json(snapshot.layout)
+    assert (layout.part("text").encoder_id, load(days.model).config.layout.part("text").encoder_id) == ("t2", "t1")
+    model = dump(MultimodalNetwork(replace(load(days.model).config, layout=layout)))
+    lake, new = days.candidate(TENTH, model, seed=23)
+    lake.do(evaluate, TENTH)
+    ((_, decision, _, champion),) = decisions(lake, TENTH)
+    assert decision == "refused"
+    before, got = figures(lake, DAY), figures(lake, TENTH)
+    for metric in ("accuracy", "macro_recall", "log_loss"):
+        value, rows = before[days.first, "all", metric]
+        assert got[champion, "all", metric] == (pytest.approx(value, abs=1e-6), rows)
+    assert got[new, "all", "accuracy"][1] == rows
+    # t2 saw a text in every video
+    assert (days.first, "without_text", "accuracy") in before
+    assert (champion, "without_text", "accuracy") not in got
+
+
+def test_a_day_without_a_snapshot_has_no_candidate(days):
+    with pytest.raises(StepAside, match="there is no training snapshot for the day, so no candidate"):
+        days.lake().do(evaluate, dt.date(2026, 2, 1))
