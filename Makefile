@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv/bin
 PYTEST_ARGS ?=
+BENCH ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup daily test lint bench faults lock clean clean-all
@@ -25,8 +26,8 @@ lint: setup ## check style, types and imports only
 	$(VENV)/mypy
 	$(VENV)/lint-imports
 
-bench: setup ## run the benchmarks (tests/benchmarks)
-	$(VENV)/python -m pytest tests/benchmarks -s $(PYTEST_ARGS)
+bench: setup ## run the benchmarks (or those in BENCH) and write tests/benchmarks/RESULTS.md
+	$(VENV)/python -m tests.benchmarks $(BENCH)
 
 faults: setup ## kill, race and corrupt the pipeline, and see that it recovers (tests/faults)
 	$(VENV)/python -m pytest tests/faults $(PYTEST_ARGS)

@@ -46,8 +46,10 @@ def test_a_wide_lower_component_does_not_take_over_again_above_the_upper_mean() 
     mixture = Mixture(0.5, (0.0, 3.0), (2.0, 0.2))
     assert norm(0, 2).pdf(6) > norm(3, 0.2).pdf(6)
     assert mixture.upper(np.array([3.0, 6.0, 100.0])).min() > 0.9
+    assert mixture.upper(np.array([6.0])).tolist() == [0.5]
     wide_above = Mixture(0.5, (0.0, 3.0), (0.2, 2.0))
     assert wide_above.upper(np.array([0.0, -6.0, -100.0])).max() < 0.5
+    assert wide_above.upper(np.array([-6.0])).tolist() == [0.5]
 
 
 @pytest.mark.parametrize("scores", [[], [1.0], [2.0] * 50, [0.0, 1.0, 5.0] * 9])
