@@ -165,7 +165,7 @@ def _figures(megabytes: float, seconds: dict[str, list[float]], epochs: dict[tup
         )
         for (launcher, ranks), (epoch, whole) in epochs.items()
     ]
-    scaling = "one thread a rank, the same batch size a rank; 2.00 is the most there can be"
+    scaling = "with torch; one thread a rank and the same batch size a rank, so half as many steps"
     rows.append(("training from 1 to 2 ranks", round(one / two, 2), "times as fast", None, scaling))
     return [dict(zip(("name", "value", "unit", "bar", "note"), row, strict=True)) for row in rows]
 

@@ -18,7 +18,10 @@ from tests.video.made_videos import level, tone, write_video
 DAY = dt.date(2026, 1, 1)
 PICTURES = [level(20 * k) for k in range(12)]
 # video_id -> rule in ops.quarantine
-REFUSED_ROWS = {"climbs": "path_outside", "bad-type": "bad_type", "no-time": "bad_timestamp", "empty": "empty_row", "twice": "duplicate_id", "odd-column": "unknown_column"}  # fmt: skip
+REFUSED_ROWS = {
+    "climbs": "path_outside", "bad-type": "bad_type", "no-time": "bad_timestamp", "empty": "empty_row", "twice": "duplicate_id",
+    "odd-column": "unknown_column",
+}  # fmt: skip
 REFUSED_VIDEOS = {"zero": "empty_file", "gone": "missing_file", "stub": None, "not-video": None}
 USED = {
     "plain", "one-frame", "variable", "rotated", "ten-bit", "odd-size", "sound-only", "silent", "words", "huge", "untitled", "odd-class",

@@ -160,11 +160,6 @@ def test_sound_without_pictures_is_audio_only(tmp_path: Path):
     assert (without.columns["status"], without.features) == ("audio_only", [])
 
 
-def test_a_row_without_a_file_is_text_only():
-    video = Reader(settings()).read("t", None, None)
-    assert video.row() == {"video_id": "t", "uri": None, "content_sha256": None, "status": "text_only", "has_audio": False, "features": []}
-
-
 @pytest.mark.parametrize("name", ["long.mp4", "long.mkv", "long.avi"])
 def test_a_truncated_video_is_used_as_far_as_it_goes(tmp_path: Path, name: str):
     codec = "mpeg4" if name.endswith("avi") else "libx264"

@@ -33,11 +33,19 @@ def extract_videos(arrivals: DataFrame, settings: VideoSettings, cache_folder: P
     encoder = encoder_file(settings.encoder, cache_folder)
     context = arrivals.sparkSession.sparkContext
     model = context.broadcast(encoder.path.read_bytes())
-    rows = arrivals.select(*ARRIVAL)
+    rows = arrivals.where("uri is not null").select(*ARRIVAL)
     count = rows.count()
     tasks = max(-(-count // settings.partition_videos), min(count, context.defaultParallelism), 1)
     extract = _extractor(settings, encoder.encoder_id, lambda: model.value)
-    return rows.repartition(tasks).mapInArrow(extract, wide_schema())
+    return rows.repartition(tasks).mapInArrow(extract, wide_schema()).unionByName(_text_only(arrivals.where("uri is null")))
+
+
+def _text_only(arrivals: DataFrame) -> DataFrame:
+    """The wide rows of videos without a file; no Python worker needs to see them."""
+    from pyspark.sql import functions as F
+
+    known = {name: F.col(name) for name in ARRIVAL} | {"status": F.lit("text_only"), "has_audio": F.lit(False)}
+    return arrivals.select(*[known.get(f.name, F.lit(None).cast(f.dataType)).alias(f.name) for f in wide_schema()])
 
 
 def wide_schema() -> StructType:

@@ -25,7 +25,7 @@ class Extracted:
     """What is known of one video. pictures: chosen frames (224, 224, 3) uint8 RGB that the encoder still has to see."""
 
     video_id: str
-    uri: str | None
+    uri: str
     content_sha256: str | None
     columns: dict[str, Any] = field(default_factory=dict)
     pictures: list[np.ndarray] = field(default_factory=list)
@@ -51,14 +51,11 @@ class Reader:
         self.settings = settings
         self.thumbnail, self.square, self.readable = VideoReformatter(), VideoReformatter(), VideoReformatter()
 
-    def read(self, video_id: str, uri: str | None, content_sha256: str | None) -> Extracted:
+    def read(self, video_id: str, uri: str, content_sha256: str | None) -> Extracted:
         """Everything of one video. A video that can't be used comes back with `rule` and `reason`; no video raises an error."""
         import av
 
         video = Extracted(video_id, uri, content_sha256)
-        if uri is None:
-            video.columns = {"status": "text_only", "has_audio": False}
-            return video
         try:
             with local_file(uri) as path, opened(path) as container:
                 self._fill(video, container)
