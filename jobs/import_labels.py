@@ -46,23 +46,25 @@ def main(run: Run) -> None:
     files, trees = _files(run), _trees(run)
     for name, value in _inputs(files, trees).items():
         run.input(name, value)
-    parsed = {kind: _parsed(run, files, kind, trees).persist() for kind in (LABELS, EXPORTS, REVIEWS)}
-    events, refused = build_events(
-        parsed[LABELS], run.before(tables.LABEL_EVENTS), run.day(tables.VIDEO_ARRIVALS), trees, _told(run, LABELS)
-    )
+    parsed = _parsed(run, files, LABELS, trees).persist()
+    events, refused = build_events(parsed, run.before(tables.LABEL_EVENTS), run.day(tables.VIDEO_ARRIVALS), trees, _told(run, LABELS))
     _publish(run, LABELS, events, refused)
+    parsed.unpersist()
     for kind in (EXPORTS, REVIEWS):
-        new, broken = split_new(parsed[kind], run.before(kind.table), kind)
+        if not any(file.folder == kind.folder for file in files):
+            run.publish(kind.table, None)
+            continue
+        parsed = _parsed(run, files, kind, trees).persist()
+        new, broken = split_new(parsed, run.before(kind.table), kind)
         _publish(run, kind, new, without_told(broken, _told(run, kind)))
-    for frame in parsed.values():
-        frame.unpersist()
+        parsed.unpersist()
 
 
 def _publish(run: Run, kind: LineKind, events: DataFrame, refused: DataFrame) -> None:
     from pyspark.sql import functions as F
 
     run.refuse(kind.table, refused)
-    run.publish_batches(kind.table, events.withColumn("ingested_at", F.lit(run.record.started_at)))
+    run.publish(kind.table, events.withColumn("ingested_at", F.lit(run.record.started_at)))
 
 
 def _parsed(run: Run, files: list[DeliveredFile], kind: LineKind, trees: dict[str, Taxonomy]) -> DataFrame:

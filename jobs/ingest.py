@@ -31,10 +31,10 @@ def main(run: Run) -> None:
         run.note(note)
     for kind in KINDS.values():
         if not delivery.holds(kind):
-            run.publish_batches(kind.table, run.spark.createDataFrame([], kind.table.spark_schema()))
+            run.publish(kind.table, None)
             continue
         rows = read_rows(run.spark, delivery, kind, run.settings.sources).persist()
         arrivals = settle(rows, run.before(kind.table), kind)
         run.refuse(kind.table, arrivals.refused)
-        run.publish_batches(kind.table, arrivals.new.withColumn("ingested_at", F.current_timestamp()))
+        run.publish(kind.table, arrivals.new.withColumn("ingested_at", F.lit(run.record.started_at)))
         rows.unpersist()

@@ -91,8 +91,9 @@ def warn_of_other_encoders(run: Run, own: Layout, newest: Layout) -> None:
 def publish(run: Run, predicted: DataFrame, version: str, task: str) -> None:
     has_classes = F.col("top").isNotNull()
     predictions = predicted.where(has_classes).select("video_id", F.lit(task).alias("task"), "top", "entropy")
-    run.publish(tables.PREDICTIONS, predictions, model_version=version)
-    run.publish(tables.EMBEDDINGS, predicted.select("video_id", "vector"), model_version=version)
-    run.publish(tables.HASHES, predicted.select("video_id", "hash"), model_version=version)
     run.metric("videos", predicted.count())
+    run.publish(tables.PREDICTIONS, predictions, model_version=version)
+    run.publish(tables.HASHES, predicted.select("video_id", "hash"), model_version=version)
+    # last: the rows were chosen by this table, so that Spark drops what it keeps of them when the table is written
+    run.publish(tables.EMBEDDINGS, predicted.select("video_id", "vector"), model_version=version)
     predicted.unpersist()

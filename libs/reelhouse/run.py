@@ -177,15 +177,20 @@ class Run:
 
     # -- writing
 
-    def publish(self, table: Table, rows: DataFrame, *, files: int | None = None, **where: str) -> None:
+    def publish(self, table: Table, rows: DataFrame | None, *, files: int | None = None, **where: str) -> None:
         """Audit rows, refuse bad ones, and replace the slice (the day, narrowed by `where`) in one commit.
 
-        Raises SchemaMismatchError, AuditError or QuarantineLimitError before anything of this table is written.
-        files: how many files to write (default: one for a small slice).
+        rows: None says that there is nothing today, which saves the audit. files: how many files to write (default: one for a
+        small slice). Raises SchemaMismatchError, AuditError or QuarantineLimitError before anything of this table is written.
         """
         from reelhouse.quality import audit
 
         place = {"data_date": self.date, **where}
+        name = ",".join(f"{key}={value}" for key, value in where.items())
+        if rows is None:
+            self._write(table, self.spark.createDataFrame([], table.spark_schema()), place, 0, None)
+            self.record.writes.append(Slice(table.name, name, 0, ""))
+            return
         rows = self._hold(self._lake.without_taken_down(table, conform(table, rows, place)))
         result = audit(table, rows, CONF / "expectations")
         self.record.checks += [{"table": table.name, **check} for check in result.checks]
@@ -196,13 +201,8 @@ class Run:
         count, mark = fingerprint(table, result.good)
         self._check_limit(table, count)
         self._write(table, result.good, place, count, files)
-        name = ",".join(f"{key}={value}" for key, value in where.items())
         self.record.writes.append(Slice(table.name, name, count, mark))
         self.record.rows_out += count
-
-    def publish_batches(self, table: Table, rows: DataFrame) -> None:
-        """Publish a table with several batches a day: the whole day is replaced, all batches at once."""
-        self.publish(table, rows)
 
     def refuse(self, table: Table, rows: DataFrame | Sequence[Mapping[str, Any]]) -> None:
         """Send rows to ops.quarantine: rule, row_key, reason, row (JSON), video_id."""

@@ -29,7 +29,7 @@ def cleaned(lake, arrivals, ocr=(), date=DAY):
     run = lake.run(date=date)
     schema = tables.VIDEO_ARRIVALS.spark_schema()
     rows = [tuple(r.get(f.name, date if f.name == "data_date" else None) for f in schema) for r in arrivals]
-    run.publish_batches(tables.VIDEO_ARRIVALS, lake.lake.spark.createDataFrame(rows, schema))
+    run.publish(tables.VIDEO_ARRIVALS, lake.lake.spark.createDataFrame(rows, schema))
     run.finish("succeeded")
     run.close()
     lake.write(tables.OCR, list(ocr), date)
