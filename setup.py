@@ -54,6 +54,7 @@ RUN = [
 
 DEV = [
     "pytest==9.2.0",
+    "pytest-xdist==3.8.0",
     "hypothesis",
     "chispa",
     "ruff",

@@ -78,8 +78,8 @@ def set_up(layout: Layout) -> None:
     delta = step("Delta's JARs", lambda: jars.provide_jars(layout, run, java_home))
     once(layout, "reelhouse", packages.describe_project(layout), lambda: install_project(layout, run, uv))
     step("check: packages fit together", lambda: packages.check_packages(layout, run, uv))
-    once(layout, "check of Delta", f"{java_home} {delta}", lambda: check_delta(layout, run, java_home, delta))
     write_record(layout, java_home=java_home, jars=delta, horovod_left_out=left_out)
+    once(layout, "check of Delta", f"{java_home} {delta} {packages.describe_project(layout)}", lambda: check_delta(layout, run))
     write_whole(layout.stamp, wanted + "\n")
     say(f"Ready in {time.monotonic() - begun:.0f} s.")
 
@@ -109,8 +109,8 @@ def install_project(layout: Layout, run: Runner, uv: Path) -> None:
     step("reelhouse itself", lambda: packages.install_project(layout, run, uv))
 
 
-def check_delta(layout: Layout, run: Runner, java_home: Path, delta: list[Path]) -> None:
-    step("check: Spark writes and reads a Delta table", lambda: jars.check_delta(layout, run, java_home, delta))
+def check_delta(layout: Layout, run: Runner) -> None:
+    step("check: Spark writes and reads a Delta table", lambda: jars.check_delta(layout, run))
 
 
 def make_locks(layout: Layout) -> None:

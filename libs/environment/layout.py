@@ -44,6 +44,11 @@ class Layout:
         return self.share / "environment.json"
 
     @property
+    def classes(self) -> Path:
+        """Java's archive of the classes that a session loads; reelhouse's session starts with it."""
+        return self.share / "classes.jsa"
+
+    @property
     def stamp(self) -> Path:
         """Holds the fingerprint of the last set-up that came to its end."""
         return self.share / "stamp"

@@ -13,7 +13,7 @@ BOTH = Layout((Part("visual", "v", 2), Part("text", "t", 3)))
 
 def rows(spark, *facts):
     """facts: (video_id, modality, encoder_id, steps, values)."""
-    full = [(v, m, e, s, len(x) // s, [float(y) for y in x], DAY) for v, m, e, s, x in facts]
+    full = [(v, m, e, "source", s, len(x) // s, [float(y) for y in x], DAY) for v, m, e, s, x in facts]
     return spark.createDataFrame(full, tables.FEATURES.spark_schema())
 
 

@@ -10,7 +10,7 @@ OLD, NEW = dt.date(2026, 1, 1), dt.date(2026, 1, 2)
 
 def rows(spark, *facts):
     """facts: (video_id, modality, encoder_id, dimension, data_date)."""
-    full = [(v, m, e, 1, d, [0.0] * d, day) for v, m, e, d, day in facts]
+    full = [(v, m, e, "source", 1, d, [0.0] * d, day) for v, m, e, d, day in facts]
     return spark.createDataFrame(full, tables.FEATURES.spark_schema())
 
 

@@ -22,6 +22,7 @@ TREE = {
         {"id": "sport", "name": "运动"},
     ],
 }
+SOURCE = "0" * 64
 LEAVES = ("food.baking", "food.noodles", "pets", "sport")
 SMALL = {
     "training.ranks": 2,
@@ -97,7 +98,8 @@ class SmallLake:
 def _features(video_id, modality, encoder_id, vectors):
     steps, dimension = vectors.shape
     values = [float(np.float32(v)) for v in vectors.reshape(-1)]
-    return {"video_id": video_id, "modality": modality, "encoder_id": encoder_id, "steps": steps, "dimension": dimension, "values": values}
+    what = {"video_id": video_id, "modality": modality, "encoder_id": encoder_id, "source_sha256": SOURCE}
+    return what | {"steps": steps, "dimension": dimension, "values": values}
 
 
 def _label(video_id, label_id, answer=1):

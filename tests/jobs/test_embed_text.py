@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,7 @@ def test_the_first_day_fits_an_encoder_and_embeds_every_video_with_text(lake):
     rows = vectors(lake)
     assert sorted(rows) == ["v1", "v2"]
     assert {(r["modality"], r["encoder_id"], r["steps"], r["dimension"]) for r in rows.values()} == {("text", encoder.encoder_id, 1, 8)}
+    assert rows["v1"]["source_sha256"] == hashlib.sha256(b"red cake").hexdigest() != rows["v2"]["source_sha256"]
     assert np.allclose([rows["v1"]["values"], rows["v2"]["values"]], encoder.transform(["red cake", "blue cake"]), atol=1e-6)
 
 

@@ -56,7 +56,7 @@ class Day:
         return self.rows(
             tables.FEATURES,
             [
-                {"video_id": v, "steps": len(x) // 2, "values": x, "dimension": 2, "modality": "visual", "encoder_id": "e"}
+                {"video_id": v, "steps": len(x) // 2, "values": x, "dimension": 2, "modality": "visual", "encoder_id": "e", "source_sha256": "s"}
                 for v, x in vectors.items()
             ],
         )

@@ -83,6 +83,7 @@ def test_vectors_are_those_of_the_videos_own_frames(wide: DataFrame, cache: Path
         assert (row.steps, row.dimension, row.encoder_id) == (*expected.shape, encoder.encoder_id)
         np.testing.assert_allclose(np.array(row["values"]).reshape(expected.shape), expected, atol=1e-4)
     sound = rows[("good", "audio")]
+    assert {key: row.source_sha256 for key, row in rows.items()} == {(v, m): f"sha-{v}" for v, m in rows}
     assert (sound.steps, sound.dimension, sound.encoder_id, len(sound["values"])) == (2, 192, audio.ENCODER_ID, 384)
 
 

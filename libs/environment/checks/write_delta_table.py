@@ -1,23 +1,43 @@
-"""Run with the .venv's Python: Spark writes and reads a Delta table with the local JARs that are named, and no network."""
+"""Run with the .venv's Python: reelhouse's session writes and reads Delta tables with the local JARs alone, and no network.
+
+It does one of most things that a day does, so that the classes which Java archives at the end are those that a day needs.
+"""
 
 import sys
 import tempfile
+from pathlib import Path
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
 
-spark = (
-    SparkSession.builder.master("local[1]")
-    .config("spark.jars", sys.argv[1])
-    .config("spark.ui.enabled", "false")
-    .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
-    .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
-    .config("spark.sql.shuffle.partitions", "1")
-    .config("spark.databricks.delta.snapshotPartitions", "1")
-    .getOrCreate()
-)
+from reelhouse import settings
+from reelhouse.lake import start_session
+
+spark = start_session(settings.load().spark)
+
+
+def same(batches):
+    yield from batches
+
+
+def write(rows: DataFrame, table: str) -> None:
+    chosen = rows.write.format("delta").mode("overwrite").partitionBy("day").option("replaceWhere", "day = date'2026-01-01'")
+    chosen.save(table)
+
+
 with tempfile.TemporaryDirectory() as folder:
-    spark.range(3).coalesce(1).write.format("delta").save(f"{folder}/table")
-    rows = spark.read.format("delta").load(f"{folder}/table").count()
+    given = Path(folder) / "rows.json"
+    given.write_text('{"id": "a", "words": ["x", "y"]}\n{"id": "b", "words": []}\n{"id": "c"}\n', encoding="utf-8")
+    rows = spark.read.json(str(given)).withColumn("day", F.lit("2026-01-01").cast("date")).persist()
+    write(rows, f"{folder}/table")
+    write(rows.mapInPandas(same, rows.schema), f"{folder}/table")
+    stored = spark.read.format("delta").load(f"{folder}/table").where("day <= date'2026-01-01'")
+    newest = stored.withColumn("place", F.row_number().over(Window.partitionBy("id").orderBy(F.desc("day")))).where("place = 1")
+    newest.join(stored.groupBy("id").agg(F.count("*").alias("n")), "id", "left").toPandas()
+    stored.createOrReplaceTempView("stored")
+    (count,) = spark.sql("select count(*), sum(xxhash64(id)), max(size(words)) from stored").first()[:1]
+    stored.write.parquet(f"{folder}/files")
+    spark.createDataFrame([("d", 1.0)], "id string, score double").unionByName(stored.select("id"), allowMissingColumns=True).collect()
 spark.stop()
-if rows != 3:
-    sys.exit(f"3 rows were written to a Delta table and {rows} were read")
+if count != 3:
+    sys.exit(f"3 rows were written to a Delta table and {count} were read")

@@ -18,6 +18,7 @@ class Environment:
     java_home: str | None
     jars: list[str]
     launcher: str
+    classes: str | None  # Java's archive of the classes that a session loads
 
 
 def installed() -> Environment:
@@ -30,4 +31,5 @@ def installed() -> Environment:
     lost = [jar for jar in record["jars"] if not Path(jar).exists()]
     if lost:
         raise StorageError(f"Delta's JARs are missing: {', '.join(lost)}; run `make setup`")
-    return Environment(record.get("java_home"), record["jars"], record.get("launcher", "torch"))
+    classes = path.with_name("classes.jsa")
+    return Environment(record.get("java_home"), record["jars"], record.get("launcher", "torch"), str(classes) if classes.is_file() else None)

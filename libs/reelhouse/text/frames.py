@@ -100,10 +100,11 @@ def with_text_vectors(encoder: TextEncoder) -> Callable[[DataFrame], DataFrame]:
         from pyspark.sql import functions as F
 
         context = texts.sparkSession.sparkContext
-        spread = texts.where(F.col("text") != "").select("video_id", "text").repartition(context.defaultParallelism, "video_id")
+        given = texts.where(F.col("text") != "").select("video_id", "text", F.sha2("text", 256).alias("source_sha256"))
+        spread = given.repartition(context.defaultParallelism, "video_id")
         encode = functools.partial(_encode_batches, digest=digest, shipped=context.broadcast(content))
-        return spread.mapInPandas(encode, "video_id string, values array<float>").select(
-            "video_id", F.lit("text").alias("modality"), F.lit(encoder_id).alias("encoder_id"),
+        return spread.mapInPandas(encode, "video_id string, source_sha256 string, values array<float>").select(
+            "video_id", F.lit("text").alias("modality"), F.lit(encoder_id).alias("encoder_id"), "source_sha256",
             F.lit(1).alias("steps"), F.lit(dimension).alias("dimension"), "values",
         )  # fmt: skip
 
@@ -115,7 +116,7 @@ def _encode_batches(batches: Iterator[pd.DataFrame], digest: str, shipped: Any) 
 
     for batch in batches:
         encoder = _decoded(digest, shipped)
-        yield pd.DataFrame({"video_id": batch["video_id"], "values": list(encoder.transform(batch["text"].tolist()))})
+        yield batch[["video_id", "source_sha256"]].assign(values=list(encoder.transform(batch["text"].tolist())))
 
 
 _LOADED: dict[str, TextEncoder] = {}

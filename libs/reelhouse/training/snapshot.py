@@ -101,14 +101,14 @@ def build_snapshot(inputs: Inputs, taxonomy: Taxonomy, settings: TrainingSetting
 
 
 def _coverage(inputs: Inputs, layout: Layout) -> DataFrame:
-    """Per video with any feature of the layout: which steps it has, from which day. Part of the snapshot's id: a corrected file
-    changes its features, and with them the snapshot, though its labels stay."""
-    columns = ["video_id", "modality", "encoder_id", "steps", "data_date"]
+    """Per video with any feature of the layout: which steps it has, of what, from which day. Part of the snapshot's id: a
+    corrected file changes its features, and with them the snapshot, though its labels stay."""
+    columns = ["video_id", "modality", "encoder_id", "source_sha256", "steps", "data_date"]
     rows = inputs.features.select(*columns).unionByName(inputs.text_features.select(*columns))
     wanted = F.lit(False)
     for part in layout.parts:
         wanted = wanted | ((F.col("modality") == part.modality) & (F.col("encoder_id") == part.encoder_id))
-    fact = F.concat_ws(":", "modality", "steps", F.col("data_date").cast("string"))
+    fact = F.concat_ws(":", "modality", "source_sha256", "steps", F.col("data_date").cast("string"))
     rows = rows.where(wanted & (F.col("steps") > 0))
     return rows.groupBy("video_id").agg(F.concat_ws(" ", F.sort_array(F.collect_set(fact))).alias("coverage"))
 
@@ -180,7 +180,7 @@ def _judged(answers: DataFrame, classes: Classes) -> DataFrame:
 
 
 def _facts(judged: DataFrame) -> dict[str, tuple[int, int]]:
-    """Split -> its rows, and a hash of their keys, targets, weights and features' days: a sum, so that their order does not matter."""
+    """Split -> its rows, and a hash of their keys, targets, weights and features' sources: a sum, so that their order does not matter."""
     columns = ["video_id", "weight", "targets", "coverage"]
     sums = [F.sum(F.xxhash64(F.lit(i), *columns).cast("decimal(38,0)")).cast("string").alias(f"h{i}") for i in range(2)]
     rows = judged.groupBy("split").agg(F.count("*").alias("rows"), *sums).collect()

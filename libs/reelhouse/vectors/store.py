@@ -225,7 +225,7 @@ class VectorStore:
             # The embedded server is a child that was just started: on a cold disk it takes longer than the client waits.
             for attempts_left in range(STARTS if self._path else 0, -1, -1):
                 try:
-                    self._client = MilvusClient(where, token=self._token)
+                    self._client = MilvusClient(where, token=self._token, grpc_options=EMBEDDED_CHANNEL if self._path else {})
                     break
                 except MilvusException as error:
                     if not attempts_left:
@@ -237,6 +237,8 @@ class VectorStore:
 
 
 STARTS = 10  # looks at an embedded server that does not answer yet, a second and the client's own wait apart
+# pymilvus pings an idle server every ten seconds; the embedded one takes that for abuse and hangs up, a call in flight or not.
+EMBEDDED_CHANNEL = {"grpc.keepalive_time_ms": 600_000, "grpc.keepalive_permit_without_calls": 0}
 STRONG: dict[str, Any] = {"consistency_level": "Strong"}
 
 

@@ -34,8 +34,8 @@ class Extracted:
     def add_features(self, modality: str, encoder_id: str, vectors: np.ndarray) -> None:
         """vectors: (steps, dimension) float32."""
         steps, dimension = vectors.shape
-        one = {"modality": modality, "encoder_id": encoder_id, "steps": steps, "dimension": dimension, "values": vectors.ravel()}
-        self.features.append(one)
+        source = {"modality": modality, "encoder_id": encoder_id, "source_sha256": self.content_sha256}
+        self.features.append(source | {"steps": steps, "dimension": dimension, "values": vectors.ravel()})
 
     def row(self) -> dict[str, Any]:
         identity = {"video_id": self.video_id, "uri": self.uri, "content_sha256": self.content_sha256}
