@@ -18,8 +18,8 @@ daily: setup ## run the days of a small sample through the pipeline; the sample 
 	@[ -f sample/.complete ] || $(VENV)/reelhouse sample
 	@$(VENV)/reelhouse daily --sample
 
-test: lint ## check style, types and imports, then run the tests
-	$(VENV)/python -m pytest $(PYTEST_ARGS)
+test: lint ## check style, types and imports, then run the tests, two files at a time
+	$(VENV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: setup ## check style, types and imports only
 	$(VENV)/ruff check .

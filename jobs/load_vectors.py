@@ -49,7 +49,7 @@ def load(run: Run, kind: Kind, version: str) -> dict[str, Any]:
     made = make_collection(run, kind, version, current)
     if made is None:
         return {"collection": name, "model_version": version, "kind": kind.name, "loaded": 0, "total": 0}
-    newer: set[str] = set()
+    newer = run.vectors.newer(kind.name, version, than=day)
     everything = wanted_rows(current, kind, version, newer)
     loaded = 0 if made else send(run, kind, version, wanted_rows(of_day, kind, version, newer))
     if made or run.vectors.count(kind.name, version, upto=day) < everything.count():

@@ -38,23 +38,22 @@ def build(
     ids (n,) str; vectors (n, d); tops: per video its best labels (label_id, path, probability), best first; groups (n,): copies,
     of which only the first is looked at; covered (n,) bool: settled, never chosen.
     """
-    _, first = np.unique(groups, return_index=True)
-    repeated = np.ones(len(ids), bool)
-    repeated[first] = False
+    first = np.sort(np.unique(groups, return_index=True)[1])
     found = select_for_labeling(
-        vectors,
-        sparse_probabilities(tops),
+        vectors[first],
+        sparse_probabilities([tops[i] for i in first.tolist()]),
         budget=settings.active_budget,
-        chosen=np.flatnonzero(covered | repeated),
+        chosen=np.flatnonzero(covered[first]),
         strategy=settings.strategy,
         seed=seed,
     )
+    rows = first[found.indices]
     return pd.DataFrame(
         {
-            "video_id": ids[found.indices],
+            "video_id": ids[rows],
             "task": settings.task,
-            "rank": np.arange(1, len(found.indices) + 1, dtype=np.int32),
-            "reason": [_reason(tops[i], settings.strategy) for i in found.indices.tolist()],
+            "rank": np.arange(1, len(rows) + 1, dtype=np.int32),
+            "reason": [_reason(tops[i], settings.strategy) for i in rows.tolist()],
             "score": found.scores,
             "is_random": settings.strategy == "random",
         }
@@ -89,7 +88,8 @@ def main(run: Run) -> None:
 
 
 def sparse_probabilities(tops: list[Top]) -> csr_matrix:
-    """(n, classes) with the best classes of each video; classes are all labels that are among anybody's best."""
+    """(n, classes + 1) with the best classes of each video; classes are all labels that are among anybody's best, the last column
+    stands for those that are not."""
     from scipy.sparse import csr_matrix
 
     labels = sorted({entry["label_id"] for top in tops for entry in top})
@@ -97,7 +97,7 @@ def sparse_probabilities(tops: list[Top]) -> csr_matrix:
     ends = np.cumsum([0, *(len(top) for top in tops)])
     columns = [column[entry["label_id"]] for top in tops for entry in top]
     values = [float(entry["probability"]) for top in tops for entry in top]
-    return csr_matrix((values, columns, ends), shape=(len(tops), len(labels)))
+    return csr_matrix((values, columns, ends), shape=(len(tops), len(labels) + 1))
 
 
 def _served_version(serving: DataFrame) -> str | None:

@@ -19,9 +19,18 @@ if TYPE_CHECKING:
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+# The files that take longest come first, so that no worker is left with one of them at the end.
+LONGEST = ("test_command_line", "test_pipeline", "test_kuairec", "test_clips", "test_killed", "test_predict", "test_train", "test_evaluate")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """A real Delta-enabled session on two cores, shared by all tests."""
+    """A real Delta-enabled session on two cores, shared by all tests of a worker."""
     loaded = settings_module.load(values={"spark.master": "local[2]", "spark.driver_memory": "2g"})
     session = start_session(loaded.spark, scratch=tmp_path_factory.mktemp("spark"))
     yield session

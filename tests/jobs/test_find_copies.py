@@ -17,6 +17,8 @@ Q = P ^ 0xFFFF_0000_0000
 R = P ^ 0xFFFF_0000
 NAMES = [n for n in tables.COPIES.names if n != "data_date"]
 
+VISUAL = {"modality": "visual", "encoder_id": "e", "source_sha256": "s"}
+
 
 def picture(flat=False):
     out = BytesIO()
@@ -55,10 +57,7 @@ class Day:
     def features(self, vectors):
         return self.rows(
             tables.FEATURES,
-            [
-                {"video_id": v, "steps": len(x) // 2, "values": x, "dimension": 2, "modality": "visual", "encoder_id": "e", "source_sha256": "s"}
-                for v, x in vectors.items()
-            ],
+            [{"video_id": v, "steps": len(x) // 2, "values": x, "dimension": 2, **VISUAL} for v, x in vectors.items()],
         )
 
     def copies(self, rows):

@@ -27,7 +27,7 @@ def test_the_builder_names_clusters_by_their_densest_video_and_says_why() -> Non
     clusters, batch = sample_by_density.build(ids, vectors, np.arange(9), covered, settings, seed=2)
     assert clusters["cluster_id"].tolist() == ["b"] * 3 + ["e"] * 4 + [None] * 2
     assert clusters["is_noise"].tolist() == [False] * 7 + [True] * 2
-    assert clusters["density"].round(3).tolist() == [0.833, 0.909, 0.833, 0.833, 0.909, 0.909, 0.833, 0.031, 0.016]
+    assert clusters["density"].round(3).tolist() == [0.833, 0.909, 0.833, 0.833, 0.909, 0.909, 0.833, 0.032, 0.016]
     assert batch["rank"].tolist() == [1, 2, 3, 4, 5]
     assert batch["is_random"].tolist() == [False, False, True, False, False]
     said = dict(zip(batch["video_id"], batch["reason"], strict=True))

@@ -40,7 +40,7 @@ def test_the_builder_leaves_out_what_is_settled_and_copies(strategy: str, chosen
 def test_probabilities_are_rebuilt_from_the_best_labels() -> None:
     one = [{"label_id": "b", "path": "b", "probability": 1.0}]
     matrix = select_for_labeling.sparse_probabilities([top(0.7, 0.2), [], one])
-    assert matrix.toarray().tolist() == [[0.0, 0.2, 0.7], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
+    assert matrix.toarray().tolist() == [[0.0, 0.2, 0.7, 0.0], [0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]]
 
 
 @pytest.fixture

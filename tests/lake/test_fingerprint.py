@@ -35,6 +35,8 @@ def test_a_null_is_not_another_columns_value(spark: SparkSession):
 
 
 def test_inexact_and_volatile_columns_do_not_count(spark: SparkSession):
-    schema = "video_id string, copy_group string, matched_video_id string, hash_distance double, vector_similarity double, data_date date"
-    a, b = (spark.createDataFrame([("v", "v", None, value, value, DAY)], schema) for value in (0.1, 0.2))
+    schema = tables.COPIES.spark_schema()
+    a, b = (spark.createDataFrame([("v", "v", None, value, value, [7], DAY)], schema) for value in (0.1, 0.2))
     assert fingerprint(tables.COPIES, a) == fingerprint(tables.COPIES, b)
+    other = spark.createDataFrame([("v", "v", None, 0.1, 0.1, [8], DAY)], schema)
+    assert fingerprint(tables.COPIES, other) != fingerprint(tables.COPIES, a)

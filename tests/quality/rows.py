@@ -17,10 +17,14 @@ QUEUE_BROKEN = [
     NO_ID, ("task must not be empty", {"task": ""}), ("reason must not be empty", {"reason": ""}),
     ("rank must be at least 1", {"rank": 0}), ("score must not be NaN", {"score": NAN}),
 ]  # fmt: skip
-FEATURE = {"video_id": "v", "encoder_id": "e1", "source_sha256": SHA, "steps": 2, "dimension": 2, "values": [0.5, 1.0, -1.0, 0.0], "data_date": DAY}
+FEATURE = {
+    "video_id": "v", "encoder_id": "e1", "source_sha256": SHA, "steps": 2, "dimension": 2, "values": [0.5, 1.0, -1.0, 0.0],
+    "data_date": DAY,
+}  # fmt: skip
 FEATURE_BROKEN = [
     NO_ID, ("modality must be one of", {"modality": "smell"}), ("encoder_id must not be empty", {"encoder_id": ""}),
-    ("source_sha256 must be 64", {"source_sha256": "A" * 64}), ("steps must be at least 1", {"steps": 0, "values": []}), ("dimension must be at least 1", {"dimension": 0, "values": []}),
+    ("source_sha256 must be 64", {"source_sha256": "A" * 64}),
+    ("steps must be at least 1", {"steps": 0, "values": []}), ("dimension must be at least 1", {"dimension": 0, "values": []}),
     ("values must hold steps x dimension numbers", {"values": [1.0]}),
     ("values must be finite numbers", {"values": [0.5, NAN, 0.0, 0.0]}),
 ]  # fmt: skip

@@ -5,8 +5,10 @@ It does one of most things that a day does, so that the classes which Java archi
 
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
+import pandas as pd
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -16,7 +18,7 @@ from reelhouse.lake import start_session
 spark = start_session(settings.load().spark)
 
 
-def same(batches):
+def same(batches: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
     yield from batches
 
 
@@ -35,9 +37,9 @@ with tempfile.TemporaryDirectory() as folder:
     newest = stored.withColumn("place", F.row_number().over(Window.partitionBy("id").orderBy(F.desc("day")))).where("place = 1")
     newest.join(stored.groupBy("id").agg(F.count("*").alias("n")), "id", "left").toPandas()
     stored.createOrReplaceTempView("stored")
-    (count,) = spark.sql("select count(*), sum(xxhash64(id)), max(size(words)) from stored").first()[:1]
+    (row,) = spark.sql("select count(*) n, max(xxhash64(id)), max(size(words)) from stored").collect()
     stored.write.parquet(f"{folder}/files")
     spark.createDataFrame([("d", 1.0)], "id string, score double").unionByName(stored.select("id"), allowMissingColumns=True).collect()
 spark.stop()
-if count != 3:
-    sys.exit(f"3 rows were written to a Delta table and {count} were read")
+if row.n != 3:
+    sys.exit(f"3 rows were written to a Delta table and {row.n} were read")

@@ -32,4 +32,5 @@ def installed() -> Environment:
     if lost:
         raise StorageError(f"Delta's JARs are missing: {', '.join(lost)}; run `make setup`")
     classes = path.with_name("classes.jsa")
-    return Environment(record.get("java_home"), record["jars"], record.get("launcher", "torch"), str(classes) if classes.is_file() else None)
+    archived = str(classes) if classes.is_file() else None
+    return Environment(record.get("java_home"), record["jars"], record.get("launcher", "torch"), archived)

@@ -112,7 +112,6 @@ def with_text_vectors(encoder: TextEncoder) -> Callable[[DataFrame], DataFrame]:
 
 
 def _encode_batches(batches: Iterator[pd.DataFrame], digest: str, shipped: Any) -> Iterator[pd.DataFrame]:
-    import pandas as pd
 
     for batch in batches:
         encoder = _decoded(digest, shipped)
