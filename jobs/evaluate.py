@@ -38,10 +38,9 @@ def main(run: Run) -> None:
     candidate, champion = version_of(snapshot.snapshot_id, run.settings.training), champion_of(run.before(tables.PROMOTIONS))
     run.input("model", candidate)
     examples = run.day(tables.TRAINING_EXAMPLES).where(F.col("snapshot_id") == snapshot.snapshot_id)
-    held_out = examples.where(F.col("split") == "evaluation").persist()
+    held_out = run.keep(examples.where(F.col("split") == "evaluation"))
     facts = facts_of(held_out, run.upto(tables.VIDEOS))
     scored = {version: scores(run, held_out, version, snapshot) for version in dict.fromkeys((candidate, champion)) if version}
-    held_out.unpersist()
     counts = train_counts(examples, len(snapshot.label_ids))
     # the slices are by what the snapshot's rows hold, whatever a model's own encoders made of it
     about = scored[candidate][["video_id", "truth"]].merge(facts, on="video_id", how="left", validate="1:1")

@@ -35,19 +35,14 @@ def build(arrivals: DataFrame, settings: VideoSettings) -> DataFrame:
 
 
 def main(run: Run) -> None:
-    from pyspark import StorageLevel
-
-    wide = build(run.day(tables.VIDEO_ARRIVALS), run.settings.video).persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        run.progress("looking into the day's videos")
-        damaged = wide.where("rule is null and damage is not null").count()
-        run.refuse(tables.VIDEOS, refused_of(wide))
-        run.publish(tables.VIDEOS, videos_of(wide))
-        run.publish(tables.FRAMES, frames_of(wide))
-        run.publish(tables.FEATURES, features_of(wide))
-        run.publish(tables.OCR, ocr_of(wide))
-        run.metric("damaged_videos", damaged)
-        if damaged:
-            run.note(f"{damaged} videos are damaged and were used as far as they can be read")
-    finally:
-        wide.unpersist()
+    wide = run.keep(build(run.day(tables.VIDEO_ARRIVALS), run.settings.video))
+    run.progress("looking into the day's videos")
+    damaged = wide.where("rule is null and damage is not null").count()
+    run.refuse(tables.VIDEOS, refused_of(wide))
+    run.publish(tables.VIDEOS, videos_of(wide))
+    run.publish(tables.FRAMES, frames_of(wide))
+    run.publish(tables.FEATURES, features_of(wide))
+    run.publish(tables.OCR, ocr_of(wide))
+    run.metric("damaged_videos", damaged)
+    if damaged:
+        run.note(f"{damaged} videos are damaged and were used as far as they can be read")

@@ -46,18 +46,16 @@ def main(run: Run) -> None:
     files, trees = _files(run), _trees(run)
     for name, value in _inputs(files, trees).items():
         run.input(name, value)
-    parsed = _parsed(run, files, LABELS, trees).persist()
+    parsed = run.keep(_parsed(run, files, LABELS, trees))
     events, refused = build_events(parsed, run.before(tables.LABEL_EVENTS), run.day(tables.VIDEO_ARRIVALS), trees, _told(run, LABELS))
     _publish(run, LABELS, events, refused)
-    parsed.unpersist()
     for kind in (EXPORTS, REVIEWS):
         if not any(file.folder == kind.folder for file in files):
             run.publish(kind.table, None)
             continue
-        parsed = _parsed(run, files, kind, trees).persist()
+        parsed = run.keep(_parsed(run, files, kind, trees))
         new, broken = split_new(parsed, run.before(kind.table), kind)
         _publish(run, kind, new, without_told(broken, _told(run, kind)))
-        parsed.unpersist()
 
 
 def _publish(run: Run, kind: LineKind, events: DataFrame, refused: DataFrame) -> None:

@@ -33,8 +33,7 @@ def main(run: Run) -> None:
         if not delivery.holds(kind):
             run.publish(kind.table, None)
             continue
-        rows = read_rows(run.spark, delivery, kind, run.settings.sources).persist()
+        rows = run.keep(read_rows(run.spark, delivery, kind, run.settings.sources))
         arrivals = settle(rows, run.before(kind.table), kind)
         run.refuse(kind.table, arrivals.refused)
         run.publish(kind.table, arrivals.new.withColumn("ingested_at", F.lit(run.record.started_at)))
-        rows.unpersist()

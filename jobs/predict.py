@@ -42,7 +42,7 @@ def main(run: Run) -> None:
     run.input("model", version)
     known = run.previous(tables.EMBEDDINGS).where(F.col("model_version") == version)
     changed = [run.day(table).select("video_id") for table in (tables.FEATURES, tables.TEXT_FEATURES)]
-    wanted = to_predict(features, text_features, known, changed).persist()
+    wanted = run.keep(to_predict(features, text_features, known, changed))
     new, new_text = (frame.join(wanted, on="video_id", how="left_semi") for frame in (features, text_features))
     if champion:
         run.registry.set_alias(CHAMPION, champion)
@@ -56,8 +56,7 @@ def main(run: Run) -> None:
     else:
         run.note("no champion yet: pooled encoder vectors")
         predicted, task = without_model(pooled_vectors(new, new_text, newest)), run.settings.training.task
-    publish(run, predicted.persist(), version, task)
-    wanted.unpersist()
+    publish(run, run.keep(predicted), version, task)
 
 
 def to_predict(features: DataFrame, text_features: DataFrame, known: DataFrame, changed: Iterable[DataFrame]) -> DataFrame:
@@ -96,4 +95,3 @@ def publish(run: Run, predicted: DataFrame, version: str, task: str) -> None:
     run.publish(tables.HASHES, predicted.select("video_id", "hash"), model_version=version)
     # last: the rows were chosen by this table, so that Spark drops what it keeps of them when the table is written
     run.publish(tables.EMBEDDINGS, predicted.select("video_id", "vector"), model_version=version)
-    predicted.unpersist()

@@ -79,7 +79,7 @@ def set_up(layout: Layout) -> None:
     once(layout, "reelhouse", packages.describe_project(layout), lambda: install_project(layout, run, uv))
     step("check: packages fit together", lambda: packages.check_packages(layout, run, uv))
     write_record(layout, java_home=java_home, jars=delta, horovod_left_out=left_out)
-    once(layout, "check of Delta", f"{java_home} {delta} {packages.describe_project(layout)}", lambda: check_delta(layout, run))
+    once(layout, "check of Delta", f"{java_home} {delta} {jars.hash_of_check()}", lambda: check_delta(layout, run))
     write_whole(layout.stamp, wanted + "\n")
     say(f"Ready in {time.monotonic() - begun:.0f} s.")
 

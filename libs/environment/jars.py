@@ -9,6 +9,7 @@ from environment.commands import CHECKS, Command, Runner, SetupError
 from environment.layout import Layout
 from environment.network import java_options
 
+CHECK = CHECKS / "write_delta_table.py"
 ADVICE = (
     "Check that this machine reaches its Maven registry (behind a mirror: set DEFAULT_ARTIFACT_REPOSITORY to its address), "
     "then run `make setup` again."
@@ -69,13 +70,18 @@ def resolve(layout: Layout, run: Runner, java_home: Path, ivy: Path) -> None:
         run.run(command, wanted=wanted, advice=ADVICE, cwd=layout.share, extra=java | options)
 
 
+def hash_of_check() -> str:
+    """Of what check_delta does: a change to it makes another archive."""
+    return sha256(CHECK) + sha256(Path(__file__))
+
+
 def check_delta(layout: Layout, run: Runner) -> None:
     """Spark starts on this Java, and writes and reads Delta tables with the local JARs alone. Java leaves an archive of the classes
     that it loaded; with it, every later start takes half the time. A Java that can't make one leaves none."""
     partial = layout.share / "classes.partial"
     layout.classes.unlink(missing_ok=True)
     run.run(
-        [layout.python, CHECKS / "write_delta_table.py"],
+        [layout.python, CHECK],
         wanted="write and read a Delta table",
         advice="If it is Java that fails, set JAVA_HOME to a Java 17 or 21 and run `make setup` again.",
         cwd=layout.share,

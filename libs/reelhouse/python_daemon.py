@@ -27,6 +27,8 @@ def main() -> None:
     import pyspark.sql.pandas.serializers
     import pyspark.sql.pandas.types  # noqa: F401
 
+    for module in [name for name in sys.modules if name.partition(".")[0] == "reelhouse"]:
+        del sys.modules[module]  # the workers import the code that was shipped to them
     gc.collect()
     gc.freeze()
     runpy.run_module("pyspark.daemon", run_name="__main__", alter_sys=True)

@@ -96,7 +96,7 @@ class Run:
         self._lake, self._ledger, self._services = lake, ledger, services
         self._own = frozenset(writes)
         self._refused: list[tuple[Table, DataFrame, int]] = []
-        self._held: list[DataFrame] = []
+        self._kept: list[DataFrame] = []
 
     # -- what is around
 
@@ -166,6 +166,12 @@ class Run:
         """URIs of the active Parquet files of a slice of the day, sorted."""
         return self._lake.files(table, {"data_date": self.date, **where})
 
+    def keep(self, rows: DataFrame) -> DataFrame:
+        """The rows, computed once and kept until the run ends."""
+        kept = rows.persist()
+        self._kept.append(kept)
+        return kept
+
     def _recorded(self, table: Table, kind: ReadKind) -> None:
         """Keep what was read, with the fingerprint that the ledger has for it."""
         if table.name in self._own:
@@ -191,7 +197,7 @@ class Run:
             self._write(table, self.spark.createDataFrame([], table.spark_schema()), place, 0, None)
             self.record.writes.append(Slice(table.name, name, 0, ""))
             return
-        rows = self._hold(self._lake.without_taken_down(table, conform(table, rows, place)))
+        rows = self.keep(self._lake.without_taken_down(table, conform(table, rows, place)))
         result = audit(table, rows, CONF / "expectations")
         self.record.checks += [{"table": table.name, **check} for check in result.checks]
         if result.failed_table_checks:
@@ -211,10 +217,10 @@ class Run:
                 return
             names = [part.split()[0] for part in _REFUSED.split(", ")]
             rows = self.spark.createDataFrame([tuple(row.get(name) for name in names) for row in rows], _REFUSED)
-        held = self._hold(rows)
-        count = held.count()
+        kept = self.keep(rows)
+        count = kept.count()
         if count:
-            self._refused.append((table, held, count))
+            self._refused.append((table, kept, count))
             self.record.quarantined += count
 
     def _check_limit(self, table: Table, good: int) -> None:
@@ -235,11 +241,6 @@ class Run:
         wanted = files or max(1, min(rows.rdd.getNumPartitions() if count > ROWS_OF_ONE_FILE else 1, count))
         self._lake.replace(table, rows, place, count=count, metadata=metadata, files=wanted)
 
-    def _hold(self, rows: DataFrame) -> DataFrame:
-        held = rows.persist()
-        self._held.append(held)
-        return held
-
     # -- beginning and end, called by the pipeline
 
     def finish(self, status: str) -> RunRecord:
@@ -254,8 +255,9 @@ class Run:
         return self.record
 
     def close(self) -> None:
-        for held in self._held:
-            held.unpersist()
+        # the last first: Spark plans everything anew that rests on what it lets go
+        for kept in reversed(self._kept):
+            kept.unpersist()
         if "scratch" in self.__dict__:
             shutil.rmtree(self.scratch, ignore_errors=True)
 

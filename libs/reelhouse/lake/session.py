@@ -43,7 +43,8 @@ _EMBEDDED = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.ui.explainMode": "simple",
     "spark.sql.maxPlanStringLength": "1000",
-    "spark.python.daemon.module": "reelhouse.python_daemon",
+    # into how many tasks Delta cuts a VACUUM of any size; ten thousand otherwise
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
 }
 _EMBEDDED_JAVA = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=200m"]
 
@@ -69,7 +70,7 @@ def start_session(settings: SparkSettings, *, scratch: Path | None = None) -> Sp
         builder = builder.config(name, value)
     if settings.metastore:
         builder = builder.config("spark.hadoop.hive.metastore.uris", settings.metastore).enableHiveSupport()
-    with storage_errors(f"starting Spark, whose temporary files are in {scratch},"), _stderr_to(scratch / "spark.log"):
+    with storage_errors(f"starting Spark, whose temporary files are in {scratch},"), _output_to(scratch / "spark.log"):
         session = builder.getOrCreate()
     if not settings.master.startswith("local["):
         session.sparkContext.addPyFile(str(package_archive(scratch)))
@@ -77,16 +78,19 @@ def start_session(settings: SparkSettings, *, scratch: Path | None = None) -> Sp
 
 
 @contextmanager
-def _stderr_to(log: Path) -> Iterator[None]:
-    """Let the JVM inherit a file as its stderr: what it says at every start would bury our own lines. Errors reach us as exceptions."""
-    kept = os.dup(2)
+def _output_to(log: Path) -> Iterator[None]:
+    """Let the JVM inherit a file as its stdout and stderr: what it says would bury our own lines. Errors reach us as exceptions."""
+    sys.stdout.flush()
+    kept = {stream: os.dup(stream) for stream in (1, 2)}
     try:
         with log.open("ab") as file:
-            os.dup2(file.fileno(), 2)
+            for stream in kept:
+                os.dup2(file.fileno(), stream)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        for stream, own in kept.items():
+            os.dup2(own, stream)
+            os.close(own)
 
 
 def _options(settings: SparkSettings, environment: Environment, scratch: Path) -> dict[str, str]:
@@ -118,6 +122,7 @@ def _options(settings: SparkSettings, environment: Environment, scratch: Path) -
     if settings.master.startswith("local"):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
         options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+        options["spark.python.daemon.module"] = "reelhouse.python_daemon"
     return options
 
 
