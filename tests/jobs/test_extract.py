@@ -33,6 +33,9 @@ class Recorder:
         assert table is tables.VIDEO_ARRIVALS
         return self.arrivals
 
+    def keep(self, rows: DataFrame) -> DataFrame:
+        return rows.persist()
+
     def publish(self, table: tables.Table, rows: DataFrame) -> None:
         self.published[table.name] = [r.asDict() for r in rows.collect()]
 

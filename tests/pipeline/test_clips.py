@@ -52,6 +52,12 @@ def test_clips_carry_what_the_manifest_and_the_headers_say(clips: Pipeline, shar
     assert "瑜伽" in text.title
 
 
+def recording(file: str) -> str:
+    """Which recording a clip was cut from, by its name: v_<action>_g<recording>_c<clip> in UCF101, else a site's id at the end."""
+    stem = Path(file).stem
+    return stem.rsplit("_c", 1)[0] if "ucf101" in file else stem.rsplit("__", 1)[-1]
+
+
 def test_true_copies_of_the_clips_share_a_group(clips: Pipeline, shared_data: Path):
     with (shared_data / "clips" / "copy_families.csv").open(newline="", encoding="utf-8") as file:
         families: dict[str, list[str]] = {}
@@ -64,7 +70,8 @@ def test_true_copies_of_the_clips_share_a_group(clips: Pipeline, shared_data: Pa
     found = {pair for members in groups.values() for pair in combinations(sorted(members), 2)}
     # the four pairs that are close are found; of the chair, versions with bars, logos and other colours are not all
     assert len(wanted & found) >= 8
-    assert len(found - wanted) <= 3
+    # what else is called a copy was cut from one recording: a group of UCF101, one video of a site
+    assert [pair for pair in sorted(found - wanted) if recording(pair[0]) != recording(pair[1])] == []
 
 
 def test_the_model_trained_on_clips_is_served_with_every_vector(clips: Pipeline):
