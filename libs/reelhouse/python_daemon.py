@@ -11,11 +11,15 @@ from __future__ import annotations
 import gc
 import runpy
 import sys
+from pathlib import PurePath
+
+OWN = ("pyspark", "py4j-", "spark-core_")  # how the names of Spark's archives begin; a user's stay
 
 
 def leave_out_archives() -> None:
-    sys.path[:] = [entry for entry in sys.path if not entry.endswith((".zip", ".jar"))]
-    for entry in [e for e in sys.path_importer_cache if ".zip" in e or ".jar" in e]:
+    gone = [e for e in sys.path if e.endswith((".zip", ".jar")) and PurePath(e).name.startswith(OWN)]
+    sys.path[:] = [entry for entry in sys.path if entry not in gone]
+    for entry in [e for e in sys.path_importer_cache if e.startswith(tuple(gone))]:
         del sys.path_importer_cache[entry]
 
 

@@ -23,11 +23,19 @@ def frame(spark, table, records):
     return spark.createDataFrame([tuple(r.get(f.name, empty[f.name]) for f in schema) for r in records], schema)
 
 
-def inputs(spark, labels, noise=(), groups=None, without_features=(), source="s"):
+def inputs(spark, labels, noise=(), groups=None, without_features=(), source="s", day=DAY):
     """labels: (video_id, label_id, answer)."""
     facts = {"annotators": 1, "source": "people", "taxonomy_version": "t"}
     videos = sorted({v for v, _, _ in labels} - set(without_features))
-    vector = {"modality": "visual", "encoder_id": "v", "source_sha256": source, "steps": 1, "dimension": 2, "values": [1.0, 2.0]}
+    vector = {
+        "modality": "visual",
+        "encoder_id": "v",
+        "source_sha256": source,
+        "steps": 1,
+        "dimension": 2,
+        "values": [1.0, 2.0],
+        "data_date": day,
+    }
     return Inputs(
         labels=frame(spark, tables.LABELS, [{"video_id": v, "label_id": i, "answer": a, **facts} for v, i, a in labels]),
         noise=frame(spark, tables.LABEL_NOISE, [{"video_id": v, "label_id": i, "verdict": w} for v, i, w in noise]),
@@ -103,9 +111,10 @@ def test_the_id_is_the_same_for_the_same_rows_in_any_order_and_another_for_other
         build_snapshot(inputs(spark, [("v00", "b", 1), *planted()[1:]]), TREE, training()).snapshot_id,
         build_snapshot(base, TREE, training(visual_steps=2)).snapshot_id,
         build_snapshot(inputs(spark, planted(), source="corrected"), TREE, training()).snapshot_id,
+        build_snapshot(inputs(spark, planted(), day=DAY + dt.timedelta(1)), TREE, training()).snapshot_id,  # features came anew
     ]
     assert len(set(ids)) == 1
-    assert len({ids[0], *others}) == 5
+    assert len({ids[0], *others}) == 6
 
 
 def test_a_video_without_features_is_left_out(spark):

@@ -35,8 +35,8 @@ _QUIET = {
 
 
 # A day on one machine is hundreds of small queries: compiling each to machine code, planning it again between its stages and
-# describing it for a web page costs more than it saves. Measured on two cores, these options take a third off a day. A cluster
-# keeps Spark's defaults.
+# describing it for a web page costs more than it saves. On two cores the first took a fifth off a day, the other two a sixth off
+# the tests of two small jobs. A cluster keeps Spark's defaults.
 _EMBEDDED = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
