@@ -27,7 +27,7 @@ def main(run: Run) -> None:
         text_features=run.current(tables.TEXT_FEATURES),
     )
     try:
-        snapshot = build_snapshot(given, taxonomy, settings)
+        snapshot = build_snapshot(given, taxonomy, settings, run.keep)
     except TooFewLabelsError as reason:
         run.aside(str(reason))
         return

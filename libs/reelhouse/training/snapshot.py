@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,24 +62,24 @@ class TooFewLabelsError(Exception):
     """Not enough to learn from; the message says what is missing. The job steps aside."""
 
 
-def build_snapshot(inputs: Inputs, taxonomy: Taxonomy, settings: TrainingSettings) -> Snapshot:
+def build_snapshot(
+    inputs: Inputs, taxonomy: Taxonomy, settings: TrainingSettings, keep: Callable[[DataFrame], DataFrame] = lambda rows: rows
+) -> Snapshot:
     """Choose classes, make targets, split, and put the features beside them.
 
     Labels with verdict `wrong` weigh settings.suspect_weight (0: left out). A copy group is in split evaluation by a hash of its
     name, whatever the day, and the rest in train; a tenth of the rest is split calibration where that is at least 30 rows.
+    keep: holds what is used more than once until the caller is done with the snapshot (Run.keep); by default it is computed again.
     Raises TooFewLabelsError below settings.minimum_labels labelled videos or with less than two classes.
     """
     layout = layout_of(inputs.features, inputs.text_features).with_steps(
         visual_steps=settings.visual_steps, audio_steps=settings.audio_steps
     )
     coverage = _coverage(inputs, layout)
-    answers = _answers(inputs, taxonomy, settings).join(coverage, on="video_id", how="inner").persist()
-    try:
-        classes, counts = _choose(answers, taxonomy, settings)
-        judged = _judged(answers, classes).persist()
-        facts = _facts(judged)
-    finally:
-        answers.unpersist()
+    answers = keep(_answers(inputs, taxonomy, settings).join(coverage, on="video_id", how="inner"))
+    classes, counts = _choose(answers, taxonomy, settings)
+    judged = keep(_judged(answers, classes))
+    facts = _facts(judged)
     if facts["calibration"][0] < _CALIBRATION_ROWS_MIN:
         facts["train"] = facts["train"][0] + facts["calibration"][0], facts["train"][1] + facts["calibration"][1]
         del facts["calibration"]
