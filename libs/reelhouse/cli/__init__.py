@@ -1,0 +1,23 @@
+"""`reelhouse ...`: the commands. Each is thin: read options, call one function, show the result."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from reelhouse.cli import asking, removing, running
+from reelhouse.errors import ReelhouseError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.split("\n")[0])
+for group in (running.app, asking.app, removing.app):
+    app.add_typer(group)
+
+
+def main() -> None:
+    """Entry point: a named error is shown as a sentence, with its exit code."""
+    try:
+        app()
+    except ReelhouseError as error:
+        print(f"reelhouse: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

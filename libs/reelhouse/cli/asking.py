@@ -1,0 +1,175 @@
+"""Commands that show what is there: sql, tables, runs, explain, similar, manifest, settings, taxonomy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reelhouse import settings as settings_module
+from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_lake, open_pipeline, settings_of
+from reelhouse.errors import NotFoundError, ReelhouseError
+
+if TYPE_CHECKING:
+    from reelhouse.lake import Lake
+
+app = typer.Typer()
+
+
+@app.command()
+def sql(
+    statement: Annotated[str | None, typer.Argument(help="one statement; interactive without it")] = None,
+    limit: Annotated[int, typer.Option(help="rows shown at most")] = 50,
+    conf: Conf = None,
+    values: Set = None,
+    root: Root = None,
+) -> None:
+    """Ask the tables: reelhouse sql "select * from gold.label_queue order by rank"."""
+    from reelhouse import show
+
+    with open_lake(settings_of(conf, values, root)) as lake:
+        if statement is not None:
+            _answer(lake, statement, limit)
+            return
+        show.progress("every table by name; `reelhouse tables` lists them; end with exit")
+        while (line := _prompt()) is not None:
+            try:
+                _answer(lake, line, limit)
+            except ReelhouseError as error:
+                show.errors.print(str(error))
+
+
+def _prompt() -> str | None:
+    try:
+        line = input("sql> ").strip().rstrip(";")
+    except EOFError:
+        return None
+    return None if line in ("exit", "quit") else line or "select 1 where false"
+
+
+def _answer(lake: Lake, statement: str, limit: int) -> None:
+    from pyspark.errors import PySparkException
+
+    from reelhouse import show
+    from reelhouse.lake import catalog
+
+    reading = statement.lstrip(" (").lower().startswith(("select", "with"))
+    catalog.register(lake, statement if reading else None)
+    try:
+        rows = lake.spark.sql(statement)
+        found = rows.limit(limit + 1).collect()
+    except PySparkException as error:
+        raise NotFoundError(str(error).split("JVM stacktrace")[0].strip()) from error
+    show.table(found[:limit], rows.columns)
+    if len(found) > limit:
+        show.progress(f"... and more; the first {limit} rows are shown (--limit)")
+
+
+@app.command()
+def tables(name: Annotated[str | None, typer.Argument(help="one table, e.g. gold.predictions")] = None) -> None:
+    """Show the tables and views, or the columns of one."""
+    from reelhouse import show
+    from reelhouse import tables as known
+    from reelhouse.lake import catalog
+
+    if name is None:
+        show.table(sorted(catalog.names().items()), ["table or view", "what it holds"])
+        return
+    if name not in known.ALL:
+        raise NotFoundError(f"there is no table {name!r}; `reelhouse tables` lists them")
+    table = known.ALL[name]
+    show.console.print(
+        f"[bold]{table.name}[/]  {table.comment}\nkey: {', '.join(table.key)}   partitions: {', '.join(table.partition_by)}\n"
+    )
+    show.table(
+        [(c.name, c.type, "" if c.nullable else "never null", c.comment) for c in table.columns], ["column", "type", "", "what it is"]
+    )
+
+
+@app.command()
+def runs(date: Day = None, limit: Annotated[int, typer.Option()] = 40, conf: Conf = None, values: Set = None, root: Root = None) -> None:
+    """Show the ledger: what ran, what it read, wrote and refused."""
+    where = f"where data_date = date'{day_of(date)}'" if date else ""
+    statement = (
+        "select data_date, job, status, rows_in, rows_out, quarantined, round(seconds, 1) seconds, "
+        f"date_format(started_at, 'MM-dd HH:mm:ss') started, note, run_id from ops.runs {where} order by started_at desc, run_id"
+    )
+    with open_lake(settings_of(conf, values, root)) as lake:
+        _answer(lake, statement, limit)
+
+
+@app.command()
+def explain(video_id: str, conf: Conf = None, values: Set = None, root: Root = None) -> None:
+    """Everything known about one video, and the chain that made each value."""
+    from reelhouse import show
+    from reelhouse.explain import facts
+
+    with open_pipeline(settings_of(conf, values, root)) as pipeline:
+        for fact in facts(pipeline.lake, pipeline.ledger, pipeline.jobs, video_id):
+            shown = {k: v for k, v in fact.row.items() if v not in (None, [], "") and k not in ("video_id", "data_date")}
+            show.console.print(f"[bold]{fact.table.name}[/]  {fact.row['data_date']}  [dim]{fact.run_id}[/]")
+            show.console.print("   " + "  ".join(f"[cyan]{k}[/]={show.plain(v)}" for k, v in shown.items()))
+
+
+@app.command()
+def similar(
+    video_id: str,
+    count: Annotated[int, typer.Option("-k", "--count")] = 10,
+    conf: Conf = None,
+    values: Set = None,
+    root: Root = None,
+) -> None:
+    """The most similar videos by their vectors, from Milvus, with titles, scores and files."""
+    from reelhouse import show
+    from reelhouse.similar import similar_videos
+
+    with open_pipeline(settings_of(conf, values, root)) as pipeline:
+        rows = similar_videos(pipeline.lake, pipeline.services.vectors, video_id, count)
+        show.table(rows, ["video_id", "score", "title", "file"], title=f"most similar to {video_id}")
+
+
+@app.command()
+def manifest() -> None:
+    """Show the columns that a manifest may have."""
+    from reelhouse import show
+    from reelhouse.sources import manifest_columns
+
+    rows = manifest_columns()
+    show.table([list(row.values()) for row in rows], list(rows[0]))
+
+
+@app.command("settings")
+def settings_command(conf: Conf = None, values: Set = None, root: Root = None) -> None:
+    """Show the settings in force and what differs from the defaults."""
+    from reelhouse import show
+
+    default, now = settings_module.load(), settings_of(conf, values, root)
+    rows = []
+    for section, fields in now.model_dump().items():
+        for key, value in fields.items():
+            changed = value != getattr(getattr(default, section), key)
+            rows.append((f"{section}.{key}", "********" if key == "token" and value else str(value), "changed" if changed else ""))
+    show.table(rows, ["setting", "value", ""])
+
+
+taxonomy_app = typer.Typer(help="The label tree.", no_args_is_help=True)
+app.add_typer(taxonomy_app, name="taxonomy")
+
+
+@taxonomy_app.command("build")
+def taxonomy_build(
+    manifest_file: Annotated[Path, typer.Argument(help="manifest whose column `category` holds paths a/b/c")],
+    into: Annotated[Path, typer.Option(help="taxonomy file to write")],
+    task: str = "category",
+) -> None:
+    """Make a taxonomy file from the categories of a manifest."""
+    import yaml
+
+    from reelhouse import show
+    from reelhouse.labels import taxonomy_from_paths
+    from reelhouse.sources import category_paths
+
+    tree = taxonomy_from_paths(category_paths(manifest_file), task)
+    into.write_text(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    show.progress(f"{into}: {len(tree['labels'])} labels. Use it with --set taxonomy.{task}={into.resolve()}")

@@ -1,0 +1,66 @@
+"""What the commands share: their options, and the opening of a lake or a pipeline."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reelhouse import settings as settings_module
+from reelhouse.errors import SettingsError
+
+if TYPE_CHECKING:
+    from reelhouse.lake import Lake
+    from reelhouse.pipeline import Pipeline
+    from reelhouse.settings import Settings
+
+Conf = Annotated[list[Path] | None, typer.Option("--conf", help="settings file laid over conf/base.yml; may be given again")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="one value: section.key=value; may be given again")]
+Root = Annotated[str | None, typer.Option("--root", help="storage root; the same as --set storage.root=...")]
+Day = Annotated[str | None, typer.Option("--date", help="YYYY-MM-DD (UTC)")]
+
+
+def settings_of(conf: list[Path] | None, values: list[str] | None, root: str | None, extra: dict[str, Any] | None = None) -> Settings:
+    pairs: dict[str, Any] = {}
+    for text in values or []:
+        dotted, value = settings_module.pair(text)
+        pairs[dotted] = value
+    pairs |= {"storage.root": root} if root else {}
+    return settings_module.load(conf or [], (extra or {}) | pairs)
+
+
+def day_of(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(f"a date is wanted as YYYY-MM-DD, got {text!r}") from error
+
+
+@contextmanager
+def open_lake(settings: Settings) -> Iterator[Lake]:
+    from reelhouse.lake import Lake, start_session
+
+    with tempfile.TemporaryDirectory(prefix="reelhouse-", ignore_cleanup_errors=True) as scratch:
+        lake = Lake(start_session(settings.spark, scratch=Path(scratch)), settings.storage.root)
+        try:
+            yield lake
+        finally:
+            lake.spark.stop()
+
+
+@contextmanager
+def open_pipeline(settings: Settings) -> Iterator[Pipeline]:
+    from reelhouse import show
+    from reelhouse.pipeline import Pipeline
+
+    with open_lake(settings) as lake:
+        pipeline = Pipeline(settings, lake, show.progress)
+        try:
+            yield pipeline
+        finally:
+            pipeline.close()

@@ -1,0 +1,179 @@
+"""Commands that make and run days: daily, job, plan, pipeline, sample, replay."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_lake, open_pipeline, settings_of
+from reelhouse.errors import NotFoundError, ReelhouseError, SettingsError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from reelhouse.pipeline import Outcome, Pipeline
+
+app = typer.Typer()
+
+SAMPLE = Path("sample")
+SAMPLE_ROOT = "warehouse-sample"
+
+
+@app.command()
+def daily(
+    date: Day = None,
+    first: Annotated[str | None, typer.Option("--from", help="first date of a backfill")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="last date of a backfill")] = None,
+    videos: Annotated[Path | None, typer.Option(help="a bare folder of video files")] = None,
+    manifest: Annotated[Path | None, typer.Option(help="a manifest: csv, jsonl or parquet; see `reelhouse manifest`")] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="run every date of the sample")] = False,
+    force: Annotated[bool, typer.Option("--force", help="run jobs that are up to date too")] = False,
+    conf: Conf = None,
+    values: Set = None,
+    root: Root = None,
+) -> None:
+    """Run the daily pipeline for a date (today in UTC if none is given) or for several."""
+    from reelhouse import show
+    from reelhouse.pipeline import days
+
+    extra: dict[str, Any] = {}
+    for name, path in (("videos", videos), ("manifest", manifest)):
+        if path is not None:
+            extra[f"sources.{name}"] = str(path.resolve())
+    if sample:
+        extra |= {"sources.deliveries": str((SAMPLE / "deliveries").resolve()), "storage.root": SAMPLE_ROOT}
+    settings = settings_of(conf, values, root, extra)
+    dates = [day_of(date)] if date else []
+    if first or last:
+        if not (first and last) or date:
+            raise SettingsError("a backfill wants --from and --to, and no --date")
+        dates = list(days(day_of(first), day_of(last)))
+    if not dates and sample:
+        dates = sorted(day_of(folder.name) for folder in (SAMPLE / "deliveries").glob("????-??-??"))
+        if not dates:
+            raise NotFoundError(f"there is no sample at {SAMPLE.resolve()}; make it with `reelhouse sample`")
+    if not dates:
+        dates = [show.today()]
+        show.progress(f"no --date given: running {dates[0]} (today, UTC)")
+    with open_pipeline(settings) as pipeline:
+        outcomes = [outcome for day in dates for outcome in pipeline.run_day(day, force=force)]
+        show.closing(outcomes)
+        if sample:
+            _score_sample(pipeline, dates[-1])
+        show.next_things(_some_video(pipeline), f" --root {settings.storage.root}" if settings.storage.root != "warehouse" else "")
+    _leave(outcomes)
+
+
+def _leave(outcomes: list[Outcome]) -> None:
+    failed = [o for o in outcomes if o.status == "failed"]
+    if failed:
+        code = failed[0].error.exit_code if isinstance(failed[0].error, ReelhouseError) else 1
+        raise typer.Exit(code)
+
+
+def _some_video(pipeline: Pipeline) -> str | None:
+    from reelhouse import tables
+
+    row = pipeline.lake.read(tables.EMBEDDINGS).select("video_id").orderBy("video_id").first()
+    return row.video_id if row else None
+
+
+def _score_sample(pipeline: Pipeline, last: dt.date) -> None:
+    from reelhouse import show, tables
+    from reelhouse.sample import Truth, score_sample
+
+    def rows_of(name: str) -> DataFrame:
+        return pipeline.lake.read(tables.ALL[name])
+
+    scores = score_sample(Truth.load(SAMPLE / "truth").upto(last.isoformat()), rows_of)
+    rows = [
+        (
+            score.what,
+            score.planted,
+            "" if score.found is None else score.found,
+            "" if score.recall is None else f"{score.recall:.0%}",
+            "" if score.precision is None else f"{score.precision:.0%}",
+            score.note,
+        )
+        for score in scores
+    ]
+    show.table(
+        rows,
+        ["what", "planted", "found", "found of planted", "right of reported", ""],
+        title="\nWhat was planted in the sample, and what the steps found",
+    )
+
+
+@app.command()
+def job(name: str, date: Day = None, force: bool = False, conf: Conf = None, values: Set = None, root: Root = None) -> None:
+    """Run one job for one date."""
+    from reelhouse import show
+
+    if date is None:
+        raise SettingsError("a job is always given its date: --date YYYY-MM-DD")
+    with open_pipeline(settings_of(conf, values, root)) as pipeline:
+        outcomes = pipeline.run_day(day_of(date), [name], force=force)
+        show.closing(outcomes)
+    _leave(outcomes)
+
+
+@app.command()
+def plan(date: Day = None, conf: Conf = None, values: Set = None, root: Root = None) -> None:
+    """Show what `daily` would run for a date, and why."""
+    from reelhouse import show
+
+    with open_pipeline(settings_of(conf, values, root)) as pipeline:
+        day = day_of(date) if date else show.today()
+        show.table([(name, why or "up to date") for name, why in pipeline.plan(day)], ["job", str(day)])
+
+
+@app.command()
+def pipeline(diagram: Annotated[bool, typer.Option("--diagram", help="as a Mermaid flow chart")] = False) -> None:
+    """Show the jobs of the day, in order, with what each reads and writes."""
+    from reelhouse import show
+    from reelhouse.pipeline import flow_chart, load_jobs
+
+    jobs = load_jobs()
+    if diagram:
+        print(flow_chart(jobs))
+        return
+    show.table([(j.name, ", ".join(j.after), "\n".join(j.writes), j.minutes) for j in jobs], ["job", "after", "writes", "minutes at most"])
+
+
+@app.command()
+def sample(
+    into: Annotated[Path, typer.Option(help="folder that is made")] = SAMPLE,
+    videos: int = 200,
+    days: int = 3,
+    seed: int = 7,
+) -> None:
+    """Make about 200 short real videos with texts, clicks and labels, some of them broken on purpose."""
+    from reelhouse import show
+    from reelhouse.sample import make_sample
+
+    make_sample(into, videos=videos, days=days, seed=seed)
+    show.progress(f"the sample is at {into.resolve()}; run it with `reelhouse daily --sample`")
+
+
+@app.command()
+def replay(
+    first: Annotated[str, typer.Option("--from")],
+    last: Annotated[str, typer.Option("--to")],
+    into: Annotated[Path, typer.Option(help="fresh storage root for the rebuilt days")],
+    conf: Conf = None,
+    values: Set = None,
+    root: Root = None,
+) -> None:
+    """Rebuild days in order into a fresh root and compare every table with what is there."""
+    from reelhouse import show
+    from reelhouse.replay import replay_days
+
+    settings = settings_of(conf, values, root)
+    with open_lake(settings) as lake:
+        rows = replay_days(lake, settings, day_of(first), day_of(last), into, show.progress)
+        show.table([tuple(r.__dict__.values()) for r in rows], list(rows[0].__dict__) if rows else ["nothing to compare"])
+    if any(not r.same for r in rows):
+        raise typer.Exit(1)
