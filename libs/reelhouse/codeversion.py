@@ -13,9 +13,9 @@ _NOT_COUNTED = ("reelhouse.run", "reelhouse.lake", "reelhouse.pipeline", "reelho
 
 
 @cache
-def code_version(job_file: Path) -> str:
-    """Short hash of the sources of a job and of every `reelhouse` module that it imports, directly or through others."""
-    seen: dict[Path, bytes] = {}
+def code_version(job_file: Path, *others: Path) -> str:
+    """Short hash of the sources of a job, of every `reelhouse` module that it imports, directly or through others, and of other files."""
+    seen = {path: path.read_bytes() for path in others}
     queue = [job_file]
     while queue:
         path = queue.pop()

@@ -24,6 +24,7 @@ from reelhouse.lake import Lake, Ledger, RunRecord
 from reelhouse.lake.fingerprint import combined
 from reelhouse.lake.ledger import DONE, ReadKind
 from reelhouse.lake.trouble import storage_errors
+from reelhouse.progress import Heartbeat
 from reelhouse.run import Run, Services, StepAside
 from reelhouse.settings import CONF, Settings
 
@@ -51,7 +52,8 @@ class Job:
         spec = importlib.util.find_spec(f"jobs.{self.name}")
         if spec is None or spec.origin is None:
             raise SettingsError(f"conf/pipeline.yml names the job {self.name}, but there is no jobs/{self.name}.py")
-        return code_version(Path(spec.origin))
+        suites = [CONF / "expectations" / f"{name}.yml" for name in self.writes]  # what they refuse is not in the tables
+        return code_version(Path(spec.origin), *suites)
 
 
 def load_jobs(path: Path = CONF / "pipeline.yml") -> list[Job]:
@@ -87,8 +89,12 @@ class Outcome:
 
     @property
     def words(self) -> str:
-        """What the error says, without Java's stack."""
-        return re.split(r"\n\s+at |\n\nJVM stacktrace", str(self.error))[0].strip()[:2000]
+        return in_words(self.error)
+
+
+def in_words(error: Exception | None) -> str:
+    """What an error says, without Java's stack."""
+    return re.split(r"\n\s+at |\n\nJVM stacktrace", str(error))[0].strip()[:2000]
 
 
 class WarmUp:
@@ -213,7 +219,7 @@ class Pipeline:
                     running[pool.submit(self._run_job, job, date, outcomes, force)] = job
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     outcomes[running.pop(future).name] = outcome = future.result()
-                    self.say(_line(outcome))
+                    self.say(f"{self._place(outcome.job)}{_line(outcome)}")
         return outcomes
 
     def _followers(self, job: Job) -> set[str]:
@@ -231,8 +237,9 @@ class Pipeline:
         try:
             inputs = self._inputs(job, date)
             why = "asked for" if force else self.why_run(job, date, inputs)
-        except ReelhouseError as error:
-            return Outcome(job.name, date, "failed", error=error)
+        except Exception as error:  # noqa: BLE001 - as in _attempt
+            run = self._run(job, date)
+            return Outcome(job.name, date, "failed", self._failed(run, error), error=error)
         if why is None:
             return Outcome(job.name, date, "up to date", self.ledger.latest(job.name, date))
         for attempt in range(job.retries + 1):
@@ -244,7 +251,7 @@ class Pipeline:
         return outcome
 
     def _attempt(self, job: Job, date: dt.date, inputs: dict[str, str], why: str) -> Outcome:
-        self.say(f"{date}  {job.name} ... ({why})")
+        self.say(f"{self._place(job.name)}{date}  {job.name} ... ({why})")
         self.warm_up.start_once()
         # jobs side by side share the cores evenly, else a long one would hold up the small steps of the other
         self.lake.spark.sparkContext.setLocalProperty("spark.scheduler.pool", job.name)
@@ -256,7 +263,7 @@ class Pipeline:
         self.lake.mark(marker)
         try:
             try:
-                with storage_errors(f"running the job {job.name}"):
+                with storage_errors(f"running the job {job.name}"), Heartbeat(self.lake.spark.sparkContext, self.say).of(job.name):
                     job.module.main(run)
                 record = run.finish("succeeded")
             except StepAside as aside:
@@ -265,10 +272,22 @@ class Pipeline:
             self.lake.unmark(marker)
             return Outcome(job.name, date, record.status.replace("_", " "), record, why=why)
         except Exception as error:  # noqa: BLE001 - the boundary of a job: recorded, shown, and the rest of the day goes on without it
-            run.note(f"{type(error).__name__}: {Outcome(job.name, date, 'failed', error=error).words}")
-            return Outcome(job.name, date, "failed", run.finish("failed"), error=error, why=why)
+            return Outcome(job.name, date, "failed", self._failed(run, error), error=error, why=why)
         finally:
             run.close()
+
+    def _place(self, name: str) -> str:
+        """Which of how many, for a person who waits."""
+        return f"{next(n for n, job in enumerate(self.jobs, 1) if job.name == name):2}/{len(self.jobs)}  "
+
+    def _failed(self, run: Run, error: Exception) -> RunRecord | None:
+        """The ledger's record of a failed run; None where what failed it (a full disk) keeps the ledger from being written too."""
+        run.note(f"{type(error).__name__}: {in_words(error)}")
+        try:
+            return run.finish("failed")
+        except Exception as second:  # noqa: BLE001 - the first error is what the day ends with
+            self.say(f"the ledger could not be written: {in_words(second)}")
+            return None
 
 
 def days(first: dt.date, last: dt.date) -> Iterable[dt.date]:

@@ -192,19 +192,19 @@ class Run:
         from reelhouse.quality import audit
 
         place = {"data_date": self.date, **where}
-        name = ",".join(f"{key}={value}" for key, value in where.items())
+        name = _slice_name(where)
         if rows is None:
             self._write(table, self.spark.createDataFrame([], table.spark_schema()), place, 0, None)
             self.record.writes.append(Slice(table.name, name, 0, ""))
             return
         rows = self.keep(self._lake.without_taken_down(table, conform(table, rows, place)))
         result = audit(table, rows, CONF / "expectations")
-        self.record.checks += [{"table": table.name, **check} for check in result.checks]
+        self.record.checks += result.checks
         if result.failed_table_checks:
             raise AuditError(f"{table.name} for {self.date}: {'; '.join(result.failed_table_checks)}. Nothing of it was published.")
         if result.refused is not None:
             self.refuse(table, result.refused)
-        count, mark = fingerprint(table, result.good)
+        count, mark = fingerprint(table, result.good, inexact=True)
         self._check_limit(table, count)
         self._write(table, result.good, place, count, files)
         self.record.writes.append(Slice(table.name, name, count, mark))
@@ -217,7 +217,7 @@ class Run:
                 return
             names = [part.split()[0] for part in _REFUSED.split(", ")]
             rows = self.spark.createDataFrame([tuple(row.get(name) for name in names) for row in rows], _REFUSED)
-        kept = self.keep(rows)
+        kept = self.keep(self._lake.without_taken_down(tables.QUARANTINE, rows))
         count = kept.count()
         if count:
             self._refused.append((table, kept, count))
@@ -247,7 +247,8 @@ class Run:
         """Empty what an earlier run of this date wrote and this one did not, write the quarantine, then the ledger."""
         if status != "failed":
             self._empty_leftovers()
-        self._write_quarantine()
+        if status != "failed" or self._refused:
+            self._write_quarantine()
         self.record.status = status
         self.record.rows_in = sum(s.rows for s in self.record.reads)
         self.record.seconds = (dt.datetime.now(dt.UTC).replace(tzinfo=None) - self.record.started_at).total_seconds()
@@ -262,19 +263,22 @@ class Run:
             shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _empty_leftovers(self) -> None:
+        """What the lake holds of the job's tables for the date and this run did not write, whichever run it is from: one that
+        failed or was killed is not in the ledger."""
         written = {(s.table, s.slice) for s in self.record.writes}
-        whole = {s.table for s in self.record.writes if s.slice == ""}
-        for old in self._ledger.slices_of(self._ledger.latest(self.job, self.date)):
-            if (old.table, old.slice) in written or old.table in whole:
+        for table in (tables.ALL[name] for name in sorted(self._own)):
+            if (table.name, "") in written:
                 continue
-            table = tables.ALL[old.table]
-            place = {"data_date": self.date, **dict(part.split("=", 1) for part in old.slice.split(",") if part)}
-            empty = self.spark.createDataFrame([], table.spark_schema())
-            self._write(table, empty, place, 0, None)
-            self.record.writes.append(Slice(old.table, old.slice, 0, ""))
+            for where in self._lake.slices(table, self.date):
+                name = _slice_name(where)
+                if (table.name, name) not in written:
+                    self._write(table, self.spark.createDataFrame([], table.spark_schema()), {"data_date": self.date, **where}, 0, None)
+                    self.record.writes.append(Slice(table.name, name, 0, ""))
 
     def _write_quarantine(self) -> None:
         from pyspark.sql import functions as F
+
+        from reelhouse.quality import audit
 
         place = {"data_date": self.date, "job": self.job}
         frames = [frame.select(F.lit(table.name).alias("table"), *frame.columns) for table, frame, _ in self._refused]
@@ -284,7 +288,16 @@ class Run:
             for frame in frames[1:]:
                 rows = rows.unionByName(frame)
         rows = conform(tables.QUARANTINE, rows, place)
+        if frames:  # checked, but written whatever comes out: a refused row is never lost
+            self.record.checks += [
+                {"table": tables.QUARANTINE.name, **c} for c in audit(tables.QUARANTINE, rows, CONF / "expectations").checks
+            ]
         self._write(tables.QUARANTINE, rows, place, sum(count for _, _, count in self._refused), None)
+
+
+def _slice_name(where: Mapping[str, str]) -> str:
+    """How the ledger names a part of a day; empty: the whole day."""
+    return ",".join(f"{key}={value}" for key, value in where.items())
 
 
 def _run_id(job: str, date: dt.date) -> str:

@@ -29,7 +29,8 @@ def similar_videos(lake: Lake, vectors: VectorStore, video_id: str, count: int) 
             '`reelhouse sql "select video_id from gold.embeddings_current"` lists those that have one'
         )
     found = vectors.similar(serving.model_version, mine.vector, count + 1)
-    hits = [(other, score) for other, score in found if other != video_id and other not in lake.taken_down][:count]
+    left_out = {video_id, *lake.taken_down}
+    hits = [(other, score) for other, score in found if other not in left_out][:count]
     about = lake.current(tables.VIDEO_ARRIVALS, "true").where(F.col("video_id").isin([other for other, _ in hits]))
     known = {row.video_id: row for row in about.select("video_id", "title", "caption", "uri").collect()}
     return [

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reelhouse import tables
-from reelhouse.errors import NotFoundError
+from reelhouse.errors import AuditError, LockedError, NotFoundError
 from reelhouse.lake import Lake, conform
+from reelhouse.settings import CONF
 from reelhouse.tables import Table
 
 if TYPE_CHECKING:
@@ -22,10 +25,18 @@ def take_down(lake: Lake, vectors: VectorStore, video_id: str, date: dt.date, re
 
     Raises NotFoundError if no video of that id ever arrived.
     """
+    with lake.lock("takedown"):  # else one of two at once is lost: each writes the day whole
+        if video_id not in lake.taken_down:
+            _record(lake, video_id, date, reason, requested_by)
+    # also when it was recorded before: that one may have been cut off here
+    vectors.forget([video_id])
+
+
+def _record(lake: Lake, video_id: str, date: dt.date, reason: str, requested_by: str) -> None:
     from pyspark.sql import functions as F
 
-    if video_id in lake.taken_down:
-        return
+    from reelhouse.quality import audit
+
     if lake.read(tables.VIDEO_ARRIVALS).where(F.col("video_id") == video_id).isEmpty():
         raise NotFoundError(f"no video {video_id!r} ever arrived; nothing was deleted")
     day = {"data_date": date}
@@ -35,8 +46,9 @@ def take_down(lake: Lake, vectors: VectorStore, video_id: str, date: dt.date, re
         "video_id string, reason string, requested_by string, requested_at timestamp",
     )
     rows = conform(tables.DELETIONS, known.unionByName(conform(tables.DELETIONS, event, day)), day).localCheckpoint()
+    if failed := [c for c in audit(tables.DELETIONS, rows, CONF / "expectations").checks if not c["passed"]]:
+        raise AuditError(f"bronze.deletions for {date}: {'; '.join(c['details'] for c in failed)}. The takedown was not recorded.")
     lake.replace(tables.DELETIONS, rows, day, count=rows.count(), metadata={"job": "delete", "date": str(date)})
-    vectors.forget([video_id])
 
 
 def purge(lake: Lake, vectors: VectorStore) -> dict[str, int]:
@@ -73,14 +85,27 @@ def _purge_table(lake: Lake, table: Table, gone: list[str]) -> int | None:
     removed = 0
     for day in days:
         of_day = rows.where(F.col("data_date") == F.lit(day))
-        kept = _renamed(of_day.where(~own), table, gone)
-        kept = conform(table, kept, {"data_date": day}).localCheckpoint()
-        count = kept.count()
-        removed += of_day.count() - count
-        lake.replace(table, kept, {"data_date": day}, count=count, metadata={"job": "purge", "date": str(day)})
+        with _alone(lake, day):
+            kept = _renamed(of_day.where(~own), table, gone)
+            kept = conform(table, kept, {"data_date": day}).localCheckpoint()
+            count = kept.count()
+            removed += of_day.count() - count
+            lake.replace(table, kept, {"data_date": day}, count=count, metadata={"job": "purge", "date": str(day)})
     # Also after a purge that was cut off: files of an earlier, finished rewrite may still lie about.
     lake.vacuum(table, hours=0)
     return removed if days else None
+
+
+@contextmanager
+def _alone(lake: Lake, day: dt.date) -> Iterator[None]:
+    """No run of the date meanwhile: what it commits between the purge's read and write would be undone. LockedError if there is one."""
+    from filelock import Timeout
+
+    try:
+        with lake.lock(f"run-{day}", timeout=0):
+            yield
+    except Timeout as error:
+        raise LockedError(f"a run is at work on {day} in {lake.root}; purge again when it has ended: what is done stays done") from error
 
 
 def _renamed(rows: DataFrame, table: Table, gone: list[str]) -> DataFrame:

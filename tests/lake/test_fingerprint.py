@@ -34,9 +34,10 @@ def test_a_null_is_not_another_columns_value(spark: SparkSession):
     assert fingerprint(tables.VIDEO_TAGS, one) != fingerprint(tables.VIDEO_TAGS, other)
 
 
-def test_inexact_and_volatile_columns_do_not_count(spark: SparkSession):
+def test_inexact_columns_count_where_they_are_asked_for(spark: SparkSession):
     schema = tables.COPIES.spark_schema()
     a, b = (spark.createDataFrame([("v", "v", None, value, value, [7], DAY)], schema) for value in (0.1, 0.2))
     assert fingerprint(tables.COPIES, a) == fingerprint(tables.COPIES, b)
+    assert fingerprint(tables.COPIES, a, inexact=True) != fingerprint(tables.COPIES, b, inexact=True)
     other = spark.createDataFrame([("v", "v", None, 0.1, 0.1, [8], DAY)], schema)
     assert fingerprint(tables.COPIES, other) != fingerprint(tables.COPIES, a)

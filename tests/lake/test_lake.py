@@ -11,6 +11,7 @@ from reelhouse import tables
 from reelhouse.errors import SchemaMismatchError, StorageError
 from reelhouse.lake import Lake, conform
 from reelhouse.lake.fingerprint import fingerprint
+from reelhouse.lake.maintenance import maintain
 
 DAY1, DAY2, DAY3 = dt.date(2026, 1, 1), dt.date(2026, 1, 2), dt.date(2026, 1, 3)
 TAGS = "video_id string, tag_id string, tag string, position int, matches int"
@@ -123,6 +124,70 @@ def test_a_write_with_another_schema_names_every_wrong_column_and_commits_nothin
     assert not lake.exists(T)
 
 
+def test_the_writer_itself_refuses_rows_of_another_schema(lake: Lake):
+    write(lake, DAY1, [("a", "x", 0)])
+    before = sorted((Path(lake.path(T)) / "_delta_log").iterdir())
+    rows = conform(T, lake.spark.createDataFrame([("b", "x", "X", 1, 1)], TAGS), {"data_date": DAY1})
+    wider = rows.withColumn("position", F.col("position").cast("bigint"))
+    for attempt in (
+        lambda: lake.replace(T, wider, {"data_date": DAY1}, count=1, metadata={}),
+        lambda: lake.append(T, rows.drop("tag"), metadata={}),
+    ):
+        with pytest.raises(SchemaMismatchError, match=r"gold.video_tags: .*(position|tag).* differ. Nothing was written"):
+            attempt()
+    assert sorted((Path(lake.path(T)) / "_delta_log").iterdir()) == before
+    assert read(lake.read(T)) == [("a", "x", 0, DAY1)]
+
+
+def test_a_first_write_that_was_cut_off_is_no_table_yet(lake: Lake):
+    (Path(lake.path(T)) / "_delta_log").mkdir(parents=True)
+    (Path(lake.path(T)) / "data_date=2026-01-01").mkdir()
+    assert not lake.exists(T)
+    assert lake.read(T).count() == 0
+    write(lake, DAY1, [("a", "x", 0)])
+    assert read(lake.read(T)) == [("a", "x", 0, DAY1)]
+
+
+def test_a_table_whose_first_commits_were_cleaned_away_is_there(lake: Lake):
+    for n in range(12):  # Delta makes a checkpoint at the tenth
+        write(lake, DAY1, [("a", "x", n)])
+    log = Path(lake.path(T)) / "_delta_log"
+    for n in range(3):
+        (log / f"{n:020d}.json").unlink()
+    assert Lake(lake.spark, lake.root).exists(T)
+    assert read(Lake(lake.spark, lake.root).read(T)) == [("a", "x", 11, DAY1)]
+
+
+def test_a_takedown_by_another_process_is_seen_at_once(lake: Lake):
+    other = Lake(lake.spark, lake.root)
+    probed(lake, DAY1, {"a": 10, "b": 11, "c": 12})
+    assert lake.taken_down == []
+    take_down(other, "a")
+    assert lake.taken_down == ["a"]
+    take_down(other, "b")  # the event before it is replaced: the day is written whole
+    assert widths(lake.read(tables.VIDEOS)) == [("a", 10, DAY1), ("c", 12, DAY1)]
+
+
+def test_the_slices_of_a_day_are_the_partitions_that_hold_rows(lake: Lake):
+    odd = "m/2 = 'x'"  # escaped in the folder's name
+    for version, day in [("m1", DAY1), (odd, DAY1), ("m3", DAY1), ("m1", DAY2)]:
+        place = {"data_date": day, "model_version": version}
+        hashes = conform(tables.HASHES, filled(lake, tables.HASHES, video_id="a", hash=b"1").drop("model_version"), place)
+        lake.replace(tables.HASHES, hashes, place, count=1, metadata={})
+    lake.replace(tables.HASHES, hashes.limit(0), {"data_date": DAY1, "model_version": "m3"}, count=0, metadata={})
+    assert lake.slices(tables.HASHES, DAY1) == [{"model_version": odd}, {"model_version": "m1"}]
+    assert lake.slices(tables.HASHES, DAY3) == lake.slices(T, DAY1) == []
+    write(lake, DAY1, [("a", "x", 0)])
+    assert lake.slices(T, DAY1) == [{}]
+
+
+def test_a_root_given_as_a_files_address_is_that_folder(spark: SparkSession, tmp_path: Path):
+    for address in (f"file:{tmp_path}", f"file://{tmp_path}"):
+        lake = Lake(spark, address)
+        assert (lake.root, lake.is_local) == (str(tmp_path), True)
+    assert not Lake(spark, "s3a://bucket/w").is_local
+
+
 def test_every_commit_says_who_wrote_it(lake: Lake):
     write(lake, DAY1, [("a", "x", 0)])
     commit = json.loads((Path(lake.path(T)) / "_delta_log" / "00000000000000000000.json").read_text().split("\n")[0])
@@ -164,6 +229,16 @@ def test_compaction_keeps_rows_and_fingerprints(lake: Lake):
     lake.optimize(T)
     assert len(lake.files(T, {})) == 1
     assert fingerprint(T, lake.read(T)) == before
+
+
+def test_maintenance_leaves_few_files_and_the_same_rows(lake: Lake):
+    for n in range(3):
+        frame = conform(T, lake.spark.createDataFrame([(f"v{n}", "x", "X", n, 1)], TAGS), {"data_date": DAY1})
+        lake.append(T, frame, metadata={})
+    before = read(lake.read(T))
+    assert list(maintain(lake, keep_days=0)) == [(T.name, 3, 1)]
+    assert read(lake.read(T)) == before
+    assert len(list(Path(lake.path(T)).rglob("*.parquet"))) == 1  # what no version needs is gone
 
 
 def test_a_root_that_is_a_file_is_a_named_error(spark: SparkSession, tmp_path: Path):

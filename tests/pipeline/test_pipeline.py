@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from reelhouse import settings as settings_module
 from reelhouse import tables
-from reelhouse.errors import LockedError, NotFoundError, SettingsError
+from reelhouse.errors import LockedError, NotFoundError, SettingsError, StorageError
 from reelhouse.explain import facts
 from reelhouse.lake import Lake
 from reelhouse.pipeline import Outcome, Pipeline, load_jobs
@@ -95,7 +95,16 @@ def test_a_second_run_of_a_date_does_nothing_and_a_changed_file_reruns_what_it_t
     assert set(statuses(pipeline.run_day(DAY1, TEXT_JOBS)).values()) == {"succeeded"}
     assert set(statuses(pipeline.run_day(DAY1, TEXT_JOBS)).values()) == {"up to date"}
     # another process sees the same ledger
-    assert set(statuses(opened(tmp_path / "w", deliveries).run_day(DAY1, TEXT_JOBS)).values()) == {"up to date"}
+    other = opened(tmp_path / "w", deliveries)
+    assert set(statuses(other.run_day(DAY1, TEXT_JOBS)).values()) == {"up to date"}
+    fewer = other.settings.tags.model_copy(update={"minimum_count": 4})
+    other.settings = other.settings.model_copy(update={"tags": fewer})
+    other.job("clean_text").__dict__["code_version"] = "another"
+    reasons = dict(other.plan(DAY1))
+    assert {reasons[name] for name in ("mine_tags", "tag_videos")} == {"settings changed"}
+    assert {name: reasons[name] for name in ("ingest", "clean_text", "embed_text")} == {
+        "ingest": None, "clean_text": "code changed", "embed_text": None,
+    }  # fmt: skip
     rows = text_rows(DAY1, 24)
     rows[0]["title"] = "完全不同的标题"
     deliver(deliveries, DAY1, rows)
@@ -229,6 +238,59 @@ def test_a_failed_job_blocks_what_depends_on_it_and_is_in_the_ledger(opened, del
     assert outcomes["import_labels"].status == "succeeded"
     note = pipeline.lake.read(tables.RUNS).where("job = 'clean_text'").select("status", "note").distinct().collect()
     assert [(r.status, r.note) for r in note] == [("failed", "ZeroDivisionError: planted")]
+
+
+def test_a_job_that_fails_once_is_tried_again_and_what_a_user_must_mend_is_not(opened, deliveries: Path, tmp_path: Path, monkeypatch):
+    pipeline = opened(tmp_path / "w", deliveries)
+    said: list[str] = []
+    pipeline.say = said.append
+    real, calls = pipeline.job("ingest").module.main, []
+
+    def fails_once(run) -> None:
+        calls.append(run)
+        if len(calls) == 1:
+            raise ConnectionError("planted")
+        real(run)
+
+    monkeypatch.setattr(pipeline.job("ingest").module, "main", fails_once)
+    assert statuses(pipeline.run_day(DAY1, ["ingest"])) == {"ingest": "succeeded"}
+    assert [r.status for r in pipeline.lake.read(tables.RUNS).orderBy("started_at").collect()] == ["failed", "succeeded"]
+    first, last = (line for line in said if "ingest" in line and "..." not in line)
+    assert first.startswith("ingest 2026-01-01 failed (planted); trying again")
+    assert last.startswith(" 1/19  2026-01-01  ingest: succeeded")
+
+
+def test_a_job_whose_inputs_cannot_be_told_fails_in_the_ledger_and_the_rest_goes_on(opened, deliveries: Path, tmp_path: Path, monkeypatch):
+    pipeline = opened(tmp_path / "w", deliveries)
+    statuses(pipeline.run_day(DAY1, ["ingest", "extract"]))
+
+    def unreachable(run) -> dict[str, str]:
+        raise ConnectionError("the registry does not answer")
+
+    monkeypatch.setattr(pipeline.job("fold_labels").module, "inputs", unreachable)
+    outcomes = {o.job: o for o in pipeline.run_day(DAY1, ["import_labels", "fold_labels", "sample_by_density"])}
+    assert {name: o.status for name, o in outcomes.items()} == {
+        "import_labels": "succeeded", "fold_labels": "failed", "sample_by_density": "blocked",
+    }  # fmt: skip
+    (row,) = pipeline.lake.read(tables.RUNS).where("job = 'fold_labels'").collect()
+    assert (row.status, row.note) == ("failed", "ConnectionError: the registry does not answer")
+
+
+def test_a_ledger_that_cannot_be_written_is_said_and_the_day_still_ends_with_its_outcomes(
+    opened, deliveries: Path, tmp_path: Path, monkeypatch
+):
+    pipeline = opened(tmp_path / "w", deliveries)
+    said: list[str] = []
+    pipeline.say = said.append
+
+    def full(record) -> None:
+        raise StorageError("writing ops.runs failed: the disk is full")
+
+    monkeypatch.setattr(pipeline.ledger, "append", full)
+    outcome, *rest = pipeline.run_day(DAY1, ["ingest", "extract"])
+    assert (outcome.status, outcome.record, outcome.words) == ("failed", None, "writing ops.runs failed: the disk is full")
+    assert [o.status for o in rest] == ["blocked"]
+    assert "the ledger could not be written: writing ops.runs failed: the disk is full" in said
 
 
 def test_a_pipeline_file_in_the_wrong_order_is_refused(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,15 @@ def test_vectors_are_those_of_the_videos_own_frames(wide: DataFrame, cache: Path
         assert (row.steps, row.dimension, row.encoder_id) == (*expected.shape, encoder.encoder_id)
         np.testing.assert_allclose(np.array(row["values"]).reshape(expected.shape), expected, atol=1e-4)
     sound = rows[("good", "audio")]
-    assert {key: row.source_sha256 for key, row in rows.items()} == {(v, m): f"sha-{v}" for v, m in rows}
+    sources = {key: row.source_sha256 for key, row in rows.items()}
+    assert (sources["good", "audio"], sources["sound", "audio"]) == ("sha-good", "sha-sound")
+    times = {
+        v: [r.timestamp_seconds for r in frames_of(wide).where(f"video_id = '{v}'").orderBy("frame_index").collect()]
+        for v in ("good", "mute")
+    }
+    for video_id, chosen in times.items():
+        whole = " ".join([f"sha-{video_id}", *(f"{t:.3f}" for t in chosen)])
+        assert sources[video_id, "visual"] == hashlib.sha256(whole.encode()).hexdigest()
     assert (sound.steps, sound.dimension, sound.encoder_id, len(sound["values"])) == (2, 192, audio.ENCODER_ID, 384)
 
 

@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 
-def fingerprint(table: Table, rows: DataFrame) -> tuple[int, str]:
-    """Number of rows and a hash over their exact columns, in one pass.
+def fingerprint(table: Table, rows: DataFrame, *, inexact: bool = False) -> tuple[int, str]:
+    """Number of rows and a hash over their exact columns (with `inexact`, over inexact ones too), in one pass.
 
     Two independent 64-bit hashes of each row are summed as decimals, so the order of rows does not matter and two equal
-    rows do not cancel out. A null differs from every value. Inexact and volatile columns are left out.
+    rows do not cancel out. A null differs from every value. Maps and volatile columns are left out.
     """
     from pyspark.sql import functions as F
 
-    exact = [name for name in table.named("exact") if not dict(rows.dtypes)[name].startswith("map<")]
+    names = table.named("exact", "inexact") if inexact else table.named("exact")
     parts: list[Column] = []
-    for name in exact:
+    for name in [n for n in names if not dict(rows.dtypes)[n].startswith("map<")]:
         parts += [F.col(name).isNull(), F.col(name)]
 
     def total(seed: int) -> Column:

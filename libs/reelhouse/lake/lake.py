@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Mapping
 from contextlib import nullcontext
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +29,11 @@ class Lake:
 
     def __init__(self, spark: SparkSession, root: str) -> None:
         self.spark = spark
-        self.root = root if "://" in root else str(Path(root).resolve())
+        local = re.fullmatch(r"file:(?://)?(/.*)", root)  # a folder's address is that folder
+        self.root = root if "://" in root and not local else str(Path(local[1] if local else root).resolve())
         self.is_local = "://" not in self.root
+        self._known: set[str] = set()  # tables that exist; none is ever dropped
+        self._takedowns: tuple[int, list[str]] = (-1, [])  # the version of bronze.deletions that was read, and its ids
 
     # -- where things are
 
@@ -38,7 +41,32 @@ class Lake:
         return f"{self.root}/tables/{table.path}"
 
     def exists(self, table: Table) -> bool:
-        return self._filesystem_path(f"{self.path(table)}/_delta_log").exists()
+        """Whether anything was ever committed. A first write that was cut off leaves a log without a commit, and no table."""
+        if table.name not in self._known and self._newest_version(table, -1) >= 0:
+            self._known.add(table.name)
+        return table.name in self._known
+
+    def _newest_version(self, table: Table, known: int) -> int:
+        """The newest commit in the table's log, -1 if there is none. known: a version to count on from, which costs one look."""
+        log = f"{self.path(table)}/_delta_log"
+        if known < 0 and not self._filesystem_path(f"{log}/{0:020d}.json").exists():  # none yet, or the first was cleaned away
+            known = max((int(n[:20]) for n in self._filesystem_path(log).names() if re.match(r"\d{20}\.", n)), default=-1)
+        while self._filesystem_path(f"{log}/{known + 1:020d}.json").exists():
+            known += 1
+        return known
+
+    def slices(self, table: Table, day: dt.date) -> list[dict[str, str]]:
+        """The parts of a day that a job wrote and that hold rows: values of the partition columns after data_date ({}: no such column)."""
+        found: list[dict[str, str]] = [{}]
+        for name in table.partition_by[1:]:
+            deeper = []
+            for place in found:
+                folder = self._folder(table, {"data_date": day, **place})
+                values = [n.partition("=")[2] for n in folder.names() if n.startswith(f"{name}=")]
+                deeper += [place | {name: self._escapes.unescapePathName(value)} for value in sorted(values)]
+            found = deeper
+        found = [place for place in found if table.jobs_part.items() <= place.items()]
+        return [place for place in found if self.exists(table) and self._holds(table, {"data_date": day, **place})]
 
     def files(self, table: Table, where: Mapping[str, Any]) -> list[str]:
         """URIs of the active Parquet files of a slice (Delta's active list, not the folder), sorted."""
@@ -66,19 +94,22 @@ class Lake:
         newest = _newest(rows, table.unit)
         return rows.join(newest, on=[*table.unit, "data_date"], how="left_semi").select(*table.names)
 
-    @cached_property
+    @property
     def taken_down(self) -> list[str]:
-        """Ids of the videos that were taken down, whenever that was asked for. Few: a person asked for each."""
-        if not self.exists(tables.DELETIONS):
-            return []
-        return sorted(row.video_id for row in self._delta(tables.DELETIONS).select("video_id").distinct().collect())
+        """Ids of the videos that were taken down up to now, by whatever process. Few: a person asked for each."""
+        version, ids = self._takedowns
+        newest = self._newest_version(tables.DELETIONS, version)
+        if newest != version:
+            ids = sorted(row.video_id for row in self._delta(tables.DELETIONS).select("video_id").distinct().collect())
+            self._takedowns = newest, ids
+        return ids
 
     def without_taken_down(self, table: Table, rows: DataFrame) -> DataFrame:
         """Rows less those of videos that were taken down."""
-        if not table.has_video or table in (tables.DELETIONS, tables.QUARANTINE) or not self.taken_down:
+        if not table.has_video or table is tables.DELETIONS or not (ids := self.taken_down):
             return rows
-        gone = self.spark.createDataFrame([(v,) for v in self.taken_down], "video_id string")
-        return rows.join(gone.hint("broadcast"), on="video_id", how="left_anti").select(*table.names)
+        gone = self.spark.createDataFrame([(v,) for v in ids], "video_id string")
+        return rows.join(gone.hint("broadcast"), on="video_id", how="left_anti").select(*rows.columns)
 
     def _delta(self, table: Table) -> DataFrame:
         return self.spark.read.format("delta").load(self.path(table))
@@ -90,8 +121,10 @@ class Lake:
     ) -> None:
         """Replace one slice by `count` rows in one commit. `where` gives values of partition columns, data_date first.
 
-        A slice that is empty on both sides is left alone. Raises StorageError when the storage refuses.
+        A slice that is empty on both sides is left alone. Raises SchemaMismatchError before it writes rows that are not the
+        table's, StorageError when the storage refuses.
         """
+        _check_schema(table, rows)
         there = self.exists(table)
         if not count and not (there and self._holds(table, where)):
             return
@@ -101,21 +134,27 @@ class Lake:
             replaced = there and self._holds(table, where)
             delta = writer.write.format("delta").partitionBy(*table.partition_by).options(**options)
             delta = delta.option("userMetadata", json.dumps(dict(metadata), sort_keys=True))
-            # Appending to an empty slice is the same as replacing it, at a quarter of the cost.
+            # Appending to an empty slice is the same as replacing it, at a quarter of the cost. Without a lock it is not:
+            # two that append don't conflict, two that replace do.
+            replaced = replaced or (there and not self.is_local)
             delta = delta.mode("overwrite").option("replaceWhere", _condition(where)) if replaced else delta.mode("append")
             delta.save(self.path(table))
-        if table is tables.DELETIONS:
-            self.__dict__.pop("taken_down", None)
 
     def _holds(self, table: Table, where: Mapping[str, Any]) -> bool:
         """Whether a slice has rows. A folder that is not there or empty says no at once; Delta's list takes a Spark job."""
-        escape = self.spark.sparkContext._jvm.org.apache.spark.sql.catalyst.catalog.ExternalCatalogUtils.escapePathName  # type: ignore[union-attr]
-        parts = [f"{name}={escape(str(where[name]))}" for name in table.partition_by if name in where]
-        folder = self._filesystem_path("/".join([self.path(table), *parts]))
-        return folder.exists() and bool(self.files(table, where))
+        return self._folder(table, where).exists() and bool(self.files(table, where))
+
+    def _folder(self, table: Table, where: Mapping[str, Any]) -> _HadoopPath:
+        parts = [f"{name}={self._escapes.escapePathName(str(where[name]))}" for name in table.partition_by if name in where]
+        return self._filesystem_path("/".join([self.path(table), *parts]))
+
+    @property
+    def _escapes(self) -> Any:
+        return self.spark.sparkContext._jvm.org.apache.spark.sql.catalyst.catalog.ExternalCatalogUtils  # type: ignore[union-attr]
 
     def append(self, table: Table, rows: DataFrame, *, metadata: Mapping[str, str]) -> None:
         """Add rows that are an event of their own (the ledger's), never a slice that is replaced."""
+        _check_schema(table, rows)
         with self.lock(table.name), storage_errors(f"writing {table.name} at {self.path(table)}"):
             delta = rows.coalesce(1).write.format("delta").partitionBy(*table.partition_by).mode("append").options(**_PROPERTIES)
             delta.option("userMetadata", json.dumps(dict(metadata), sort_keys=True)).save(self.path(table))
@@ -188,11 +227,24 @@ class _HadoopPath:
     def exists(self) -> bool:
         return bool(self._system.exists(self._path))
 
+    def names(self) -> list[str]:
+        """Names in a folder; none where it is not there."""
+        return [status.getPath().getName() for status in self._system.listStatus(self._path)] if self.exists() else []
+
     def create(self) -> None:
         self._system.create(self._path, True).close()
 
     def delete(self) -> None:
         self._system.delete(self._path, False)
+
+
+def _check_schema(table: Table, rows: DataFrame) -> None:
+    have, wanted = ([(f.name, f.dataType.simpleString()) for f in s] for s in (rows.schema, table.spark_schema()))
+    if have != wanted:
+        raise SchemaMismatchError(
+            f"{table.name}: columns {sorted(set(have) ^ set(wanted)) or 'in another order'} differ. Nothing was written. "
+            "Columns: libs/reelhouse/tables"
+        )
 
 
 def conform(table: Table, rows: DataFrame, where: Mapping[str, Any]) -> DataFrame:

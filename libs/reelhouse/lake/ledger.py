@@ -70,13 +70,6 @@ class Ledger:
         parts = [(day, name, s) for (day, name), s in self._slices.get(table, {}).items() if fits(day) and s.rows]
         return sum(s.rows for _, _, s in parts), combined((str(day), name, s.fingerprint) for day, name, s in parts)
 
-    def slices_of(self, record: RunRecord | None) -> list[Slice]:
-        """The non-empty slices that a run wrote and that still stand."""
-        if record is None:
-            return []
-        now = [self._slices.get(s.table, {}).get((record.data_date, s.slice)) for s in record.writes]
-        return [s for s in now if s is not None and s.rows]
-
     def append(self, record: RunRecord) -> None:
         """Commit one run. A retry that appends the same run twice is told apart by its run_id."""
         values = {**record.__dict__, "reads": [s.__dict__ for s in record.reads], "writes": [s.__dict__ for s in record.writes]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +15,14 @@ _STORAGE_TROUBLE = {
     "Not a directory": "a part of the path is a file, not a folder",
     "File too large": "the file would be larger than this process may write",
     "Disk quota exceeded": "the disk quota is used up",
+    "database or disk is full": "the disk is full",  # SQLite's words
+    "attempt to write a readonly database": "the file system is read-only",
 }
+# Of the operating system's errors those of files: a server that does not answer is another matter, and worth another try.
+_STORAGE_ERRORS = {
+    errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.EFBIG,
+    errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG,
+}  # fmt: skip
 
 
 @contextmanager
@@ -27,6 +35,6 @@ def storage_errors(doing: str) -> Iterator[None]:
         for sign, meaning in _STORAGE_TROUBLE.items():
             if sign in text:
                 raise StorageError(f"{doing} failed: {meaning}. Nothing half-written is left; mend that and run again.") from error
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.errno in _STORAGE_ERRORS:
             raise StorageError(f"{doing} failed: {error}. Nothing half-written is left; mend that and run again.") from error
         raise

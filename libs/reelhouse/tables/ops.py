@@ -83,6 +83,7 @@ PROMOTIONS = Table(
     key=["model_version", "decided_by", "data_date"],
     # so that gates that are asked again leave alone what people decided on that day
     partition_by=["data_date", "decided_by"],
+    jobs_part={"decided_by": "gates"},
 )
 
 SERVING = Table(

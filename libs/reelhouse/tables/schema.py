@@ -42,7 +42,8 @@ class Table:
     `partition_by` starts with data_date, so that a day is replaced whole. `properties` are Delta's table properties.
     `newest_by` names what a newer day replaces in the current state: by default the key without data_date; [] where each
     day holds the whole state; ["video_id"] where a day holds all rows of a video. `follows` names a table of videos: only
-    rows from the day of its newest row on count, so that a new version of a video without frames has none.
+    rows from the day of its newest row on count, so that a new version of a video without frames has none. `jobs_part`:
+    the partitions that a job writes, where people write others.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Table:
     properties: dict[str, str] = field(default_factory=dict)
     newest_by: list[str] | None = None
     follows: str | None = None
+    jobs_part: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         unknown = [c for c in [*self.key, *self.partition_by] if c not in self.names]

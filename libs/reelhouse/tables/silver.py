@@ -51,7 +51,12 @@ _FEATURE_COLUMNS = [
     video_id(),
     column("modality", "string", "visual, audio or text", nullable=False),
     column("encoder_id", "string", "hash of the encoder's weights and preprocessing", nullable=False),
-    column("source_sha256", "string", "SHA-256 of what was encoded: the file's bytes, or the text", nullable=False),
+    column(
+        "source_sha256",
+        "string",
+        "SHA-256 of what was encoded: the text, the file, or the file with the times of the chosen frames",
+        nullable=False,
+    ),
     column("steps", "int", "how many vectors (frames, sound patches; 1 for text)", nullable=False),
     column("dimension", "int", "length of one vector", nullable=False),
     column("values", "array<float>", "steps x dimension values, row after row, not normalised", nullable=False, sameness="inexact"),

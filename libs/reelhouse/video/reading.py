@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +33,17 @@ class Extracted:
     features: list[dict[str, Any]] = field(default_factory=list)
 
     def add_features(self, modality: str, encoder_id: str, vectors: np.ndarray) -> None:
-        """vectors: (steps, dimension) float32."""
+        """vectors: (steps, dimension) float32, of the chosen frames or of the sound."""
         steps, dimension = vectors.shape
-        source = {"modality": modality, "encoder_id": encoder_id, "source_sha256": self.content_sha256}
+        source = {"modality": modality, "encoder_id": encoder_id, "source_sha256": self._source(modality)}
         self.features.append(source | {"steps": steps, "dimension": dimension, "values": vectors.ravel()})
+
+    def _source(self, modality: str) -> str | None:
+        """Of the picture it is the file's content and which frames were chosen: other settings choose others."""
+        if modality != "visual" or self.content_sha256 is None:
+            return self.content_sha256
+        times = [f"{frame['timestamp_seconds']:.3f}" for frame in self.columns["frames"]]
+        return hashlib.sha256(" ".join([self.content_sha256, *times]).encode()).hexdigest()
 
     def row(self) -> dict[str, Any]:
         identity = {"video_id": self.video_id, "uri": self.uri, "content_sha256": self.content_sha256}

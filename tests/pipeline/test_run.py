@@ -1,0 +1,117 @@
+"""Run: what it empties, refuses, records and calls stale, on a real lake."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from reelhouse import tables
+from reelhouse.lake import Lake, Ledger
+from reelhouse.run import Run
+from reelhouse.takedown import take_down
+from tests.jobs.small_lake import SmallLake
+
+DAY, NEXT = dt.date(2026, 1, 1), dt.date(2026, 1, 2)
+PREDICT = ["gold.hashes", "gold.embeddings"]
+REFUSED = {"rule": "r", "reason": "because", "row": '{"title": "words"}'}
+
+
+class NoVectors:
+    def forget(self, ids: list[str]) -> int:
+        return len(ids)
+
+
+@pytest.fixture
+def begin(spark, tmp_path):
+    """Start a run as the pipeline does; each reads the ledger anew, as another process would."""
+    small = SmallLake(spark, tmp_path / "w")
+
+    def start(job: str = "predict", writes: list[str] = PREDICT, day: dt.date = DAY) -> Run:
+        return Run(job, day, small.settings, small.lake, Ledger(small.lake), small.services, small.said.append, writes)
+
+    start.small, start.lake = small, small.lake
+    return start
+
+
+def hashes(run: Run, model: str, *videos: str, value: bytes = bytes(16)) -> None:
+    rows = [(v, value) for v in videos]
+    run.publish(tables.HASHES, run.spark.createDataFrame(rows, "video_id string, hash binary"), model_version=model)
+
+
+def vectors(run: Run, *values: float) -> None:
+    rows = run.spark.createDataFrame([("v", list(values))], "video_id string, vector array<float>")
+    run.publish(tables.EMBEDDINGS, rows, model_version="m")
+
+
+def there(lake: Lake, table: tables.Table = tables.HASHES) -> set[tuple[str, str]]:
+    return {(r.model_version, r.video_id) for r in lake.read(table).collect()}
+
+
+def test_what_runs_that_failed_or_were_killed_left_of_the_day_is_emptied_by_the_next_that_succeeds(begin):
+    first, failed, killed = begin(), begin(), begin()
+    hashes(first, "a", "v1")
+    first.finish("succeeded")
+    hashes(failed, "b", "v1")
+    failed.finish("failed")
+    hashes(killed, "c", "v1")  # and no more of it
+    tomorrow = begin(day=NEXT)
+    hashes(tomorrow, "a", "v2")
+    tomorrow.finish("succeeded")
+    assert {model for model, _ in there(begin.lake)} == {"a", "b", "c"}
+    last = begin()
+    hashes(last, "d", "v1")
+    record = last.finish("succeeded")
+    assert there(begin.lake) == {("d", "v1"), ("a", "v2")}
+    assert {s.slice: s.rows for s in record.writes} == {"model_version=d": 1} | dict.fromkeys(
+        ["model_version=a", "model_version=b", "model_version=c"], 0
+    )
+    # stepping aside leaves nothing of the day
+    begin().finish("stepped_aside")
+    assert there(begin.lake) == {("a", "v2")}
+
+
+def test_what_people_decided_on_the_day_is_not_a_leftover(begin):
+    decision = {"model_version": "m", "snapshot_id": "s", "decision": "promoted", "reason": "good"}
+    for who in ("gates", "alice"):
+        begin.small.write(tables.PROMOTIONS, [decision], DAY, decided_by=who)
+    begin("evaluate", ["gold.evaluations", "ops.promotions"]).finish("stepped_aside")
+    assert [r.decided_by for r in begin.lake.read(tables.PROMOTIONS).collect()] == ["alice"]
+
+
+def test_vectors_that_change_under_the_same_keys_are_a_change(begin):
+    marks = []
+    for values in [(0.6, 0.8), (0.6, 0.8), (0.8, 0.6)]:
+        run = begin()
+        vectors(run, *values)
+        run.finish("succeeded")
+        marks.append(Ledger(begin.lake).written("gold.embeddings", "day", DAY))
+    assert marks[0] == marks[1]
+    assert marks[1][0] == marks[2][0] == 1
+    assert marks[1][1] != marks[2][1]
+
+
+def test_a_refused_row_of_a_video_that_was_taken_down_is_not_kept(begin):
+    lake = begin.lake
+    arrived = begin("ingest", ["bronze.video_arrivals"])
+    begin.small.write(tables.VIDEO_ARRIVALS, [{"video_id": "gone", "batch": "b"}], DAY)
+    take_down(lake, NoVectors(), "gone", DAY, "", "")
+    arrived.refuse(
+        tables.VIDEO_ARRIVALS, [{**REFUSED, "row_key": k, "video_id": v} for k, v in [("1", "gone"), ("2", "kept"), ("3", None)]]
+    )
+    record = arrived.finish("succeeded")
+    kept = {(r.row_key, r.video_id) for r in lake.spark.read.format("delta").load(lake.path(tables.QUARANTINE)).collect()}
+    assert kept == {("2", "kept"), ("3", None)}
+    assert record.quarantined == 2
+    assert {c["table"] for c in record.checks} == {"ops.quarantine"}
+    assert all(c["passed"] for c in record.checks)
+
+
+def test_a_run_that_fails_before_it_refuses_anything_leaves_the_quarantine_alone(begin):
+    run = begin("extract", [])
+    run.refuse(tables.VIDEOS, [{**REFUSED, "row_key": "1", "video_id": "v"}])
+    run.finish("succeeded")
+    begin("extract", []).finish("failed")
+    assert begin.lake.read(tables.QUARANTINE).count() == 1
+    begin("extract", []).finish("succeeded")
+    assert begin.lake.read(tables.QUARANTINE).count() == 0
