@@ -26,13 +26,15 @@ def take_down(lake: Lake, vectors: VectorStore, video_id: str, date: dt.date, re
 
     if video_id in lake.taken_down:
         return
-    if lake.read(tables.VIDEO_ARRIVALS).where(F.col("video_id") == video_id).isEmpty():
+    arrived = lake.read(tables.VIDEO_ARRIVALS).where(F.col("video_id") == video_id).select("content_sha256").distinct().collect()
+    if not arrived:
         raise NotFoundError(f"no video {video_id!r} ever arrived; nothing was deleted")
+    contents = sorted(row.content_sha256 for row in arrived if row.content_sha256)
     day = {"data_date": date}
     known = lake.read(tables.DELETIONS, f"data_date = date'{date}'")
     event = lake.spark.createDataFrame(
-        [(video_id, reason or None, requested_by or None, dt.datetime.now(dt.UTC).replace(tzinfo=None))],
-        "video_id string, reason string, requested_by string, requested_at timestamp",
+        [(video_id, reason or None, requested_by or None, dt.datetime.now(dt.UTC).replace(tzinfo=None), contents)],
+        "video_id string, reason string, requested_by string, requested_at timestamp, content_sha256 array<string>",
     )
     rows = conform(tables.DELETIONS, known.unionByName(conform(tables.DELETIONS, event, day)), day).localCheckpoint()
     lake.replace(tables.DELETIONS, rows, day, count=rows.count(), metadata={"job": "delete", "date": str(date)})
