@@ -40,10 +40,14 @@ def staying_rows(day: DataFrame, delivered: DataFrame, batches: Collection[str])
 
 def staying_refusals(quarantine: DataFrame, table: Table, batches: Collection[str]) -> DataFrame:
     """Rows that the job refused on the date for `table`, less those of the batches that are delivered now and judged anew."""
-    audited = F.regexp_extract("row_key", _AUDITED, 1)
-    batch = F.when(audited != "", audited).otherwise(F.regexp_extract("row_key", _DELIVERED, 1))
-    refused = quarantine.where((F.col("table") == table.name) & ~batch.isin(*batches))
+    refused = quarantine.where((F.col("table") == table.name) & ~refused_batch().isin(*batches))
     return refused.select("rule", "row_key", "reason", "row", "video_id")
+
+
+def refused_batch() -> Column:
+    """The batch of a row of ops.quarantine, as its key names it."""
+    audited = F.regexp_extract("row_key", _AUDITED, 1)
+    return F.when(audited != "", audited).otherwise(F.regexp_extract("row_key", _DELIVERED, 1))
 
 
 def note_on(stays: DataFrame, table: Table) -> str | None:
