@@ -97,6 +97,7 @@ class Run:
         self._own = frozenset(writes)
         self._refused: list[tuple[Table, DataFrame, int]] = []
         self._kept: list[DataFrame] = []
+        self._file_rows = 0
 
     # -- what is around
 
@@ -161,6 +162,18 @@ class Run:
         """The state on the day before: the newest row a key before the run's date."""
         self._recorded(table, "before")
         return self._lake.current(table, f"data_date < date'{self.date}'")
+
+    @property
+    def taken_down(self) -> dict[str, list[str]]:
+        """Takedowns, whenever they were asked for: video id -> SHA-256 of each file that the video had."""
+        if not self._lake.taken_down:
+            return {}
+        rows = self._lake.read(tables.DELETIONS).select("video_id", "content_sha256").collect()
+        return {row.video_id: row.content_sha256 or [] for row in rows}
+
+    def read_rows(self, count: int) -> None:
+        """Count rows that came from files, not from tables."""
+        self._file_rows += count
 
     def files(self, table: Table, **where: str) -> list[str]:
         """URIs of the active Parquet files of a slice of the day, sorted."""
@@ -250,7 +263,7 @@ class Run:
         if status != "failed" or self._refused:
             self._write_quarantine()
         self.record.status = status
-        self.record.rows_in = sum(s.rows for s in self.record.reads)
+        self.record.rows_in = sum(s.rows for s in self.record.reads) + self._file_rows
         self.record.seconds = (dt.datetime.now(dt.UTC).replace(tzinfo=None) - self.record.started_at).total_seconds()
         self._ledger.append(self.record)
         return self.record

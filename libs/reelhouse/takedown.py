@@ -37,13 +37,15 @@ def _record(lake: Lake, video_id: str, date: dt.date, reason: str, requested_by:
 
     from reelhouse.quality import audit
 
-    if lake.read(tables.VIDEO_ARRIVALS).where(F.col("video_id") == video_id).isEmpty():
+    arrived = lake.read(tables.VIDEO_ARRIVALS).where(F.col("video_id") == video_id).select("content_sha256").distinct().collect()
+    if not arrived:
         raise NotFoundError(f"no video {video_id!r} ever arrived; nothing was deleted")
+    contents = sorted(row.content_sha256 for row in arrived if row.content_sha256)
     day = {"data_date": date}
     known = lake.read(tables.DELETIONS, f"data_date = date'{date}'")
     event = lake.spark.createDataFrame(
-        [(video_id, reason or None, requested_by or None, dt.datetime.now(dt.UTC).replace(tzinfo=None))],
-        "video_id string, reason string, requested_by string, requested_at timestamp",
+        [(video_id, reason or None, requested_by or None, dt.datetime.now(dt.UTC).replace(tzinfo=None), contents)],
+        "video_id string, reason string, requested_by string, requested_at timestamp, content_sha256 array<string>",
     )
     rows = conform(tables.DELETIONS, known.unionByName(conform(tables.DELETIONS, event, day)), day).localCheckpoint()
     if failed := [c for c in audit(tables.DELETIONS, rows, CONF / "expectations").checks if not c["passed"]]:

@@ -110,9 +110,79 @@ def test_a_corrected_file_replaces_its_batch_and_running_again_changes_nothing(l
         ("e2", "v2", "pets", 1, "ann", "labels/b.jsonl"),
         ("e3", "v3", "sport", 1, "ann", "labels/a.jsonl"),
     ]
-    a.unlink()
+    lake.put(a)
     lake.do(import_labels)
-    assert [e[0] for e in lake.events(DAY)] == ["e2"]
+    assert [e[0] for e in lake.events(DAY)] == ["e2"], "an empty file withdraws what its namesake brought"
+
+
+def test_what_people_said_stays_when_the_file_that_brought_it_is_gone(lake: Labelling) -> None:
+    a = lake.delivered / str(DAY) / "labels" / "a.jsonl"
+    inbox, exports = lake.box / "labels" / "web.jsonl", lake.box / "exports" / "e.jsonl"
+    lake.write(tables.VIDEO_ARRIVALS, [{"video_id": "v7", "batch": "m.csv", "source_row": 1, "category": "nonsense"}])
+    lake.put(a, answer("e1", "v1", "pets"), "oops\n")
+    lake.put(inbox, answer("w1", "v3", "pets"), answer("w2", "v4", "pets"))
+    lake.put(exports, {"event_id": "x1", "video_id": "v9", "task": "category", "exported_at": f"{DAY}T01:00:00Z"})
+    assert lake.do(import_labels).rows_in == 5
+    taken = lake.events(DAY)
+    refused = [("bronze.label_events", "bad_json", "labels/a.jsonl:2"), ("bronze.label_events", "unknown_label", "m.csv:v7")]
+    assert lake.refused(DAY) == refused
+
+    # the delivery and the hand-outs are archived, the inbox's file is begun anew; a new file uses an id that is taken
+    a.unlink()
+    exports.unlink()
+    lake.put(inbox, answer("w3", "v5", "sport"))
+    lake.put(a.with_name("b.jsonl"), answer("e1", "v1", "sport"))
+    record = lake.do(import_labels)
+    assert lake.events(DAY) == [*taken, ("w3", "v5", "sport", 1, "ann", "inbox/labels/web.jsonl")]
+    assert [r.event_id for r in lake.rows(tables.LABEL_EXPORTS)] == ["x1"]
+    assert lake.refused(DAY) == sorted([*refused, ("bronze.label_events", "duplicate_event_id", "labels/b.jsonl:1")])
+    stay = "rows of {} files stay that are delivered no more: {} (an empty file of the name withdraws them)"
+    assert record.note == (
+        f"bronze.label_events: {stay.format(2, 'inbox/labels/web.jsonl, labels/a.jsonl')}; "
+        f"bronze.label_exports: {stay.format(1, 'inbox/exports/e.jsonl')}"
+    )
+
+    # a line that is corrected where it stands replaces what it said; an empty file withdraws
+    lake.put(inbox, answer("w3", "v5", "pets"))
+    lake.put(a)
+    lake.do(import_labels)
+    assert [e[:3] for e in lake.events(DAY)] == [("e1", "v1", "sport"), ("w1", "v3", "pets"), ("w2", "v4", "pets"), ("w3", "v5", "pets")]
+    assert lake.refused(DAY) == refused[1:]
+
+
+def test_answers_of_the_inbox_arrive_on_their_own_day_also_when_an_old_day_is_run_again(lake: Labelling) -> None:
+    inbox = lake.box / "labels" / "web.jsonl"
+    late = {**answer("late", "v1", "pets"), "answered_at": f"{DAY}T23:59:59.999Z"}
+    east = {**answer("east", "v2", "pets"), "answered_at": f"{NEXT}T07:59:00+08:00"}  # still the day in UTC
+    first = {**answer("first", "v3", "pets"), "answered_at": f"{NEXT}T00:00:00Z"}
+    review = {"event_id": "r1", "phrase": "咖啡", "decision": "accept", "reviewer_id": "ann", "reviewed_at": f"{NEXT}T01:00:00Z"}
+    delivered = lake.delivered / str(DAY) / "labels" / "a.jsonl"
+    lake.put(inbox, late, east, first, "no time\n")
+    lake.put(lake.box / "tag_reviews" / "r.jsonl", review)
+    lake.put(delivered, answer("given", "v4", "pets", day=NEXT))  # what is delivered for a day is the day's, whenever it was said
+    record = lake.do(import_labels)
+    assert [e[0] for e in lake.events(DAY)] == ["east", "given", "late"]
+    assert lake.refused(DAY) == [("bronze.label_events", "bad_json", "inbox/labels/web.jsonl:4")]
+    assert lake.rows(tables.TAG_REVIEWS) == []
+    assert record.note == (
+        "bronze.label_events: 1 lines of the inbox are of later days and wait for these; "
+        "bronze.tag_reviews: 1 lines of the inbox are of later days and wait for these"
+    )
+    lake.do(import_labels, NEXT)
+    assert [e[0] for e in lake.events(NEXT)] == ["first"]
+    assert [r.event_id for r in lake.rows(tables.TAG_REVIEWS, NEXT)] == ["r1"]
+
+
+def test_a_last_line_without_newline_counts_in_a_delivery_and_waits_in_the_inbox(lake: Labelling) -> None:
+    labels = lake.delivered / str(DAY) / "labels"
+    whole = json.dumps(answer("e2", "v2", "pets"))
+    lake.put(labels / "a.jsonl", answer("e1", "v1", "pets"), whole)
+    lake.put(labels / "b.jsonl", whole[: len(whole) // 2])
+    lake.put(lake.box / "labels" / "web.jsonl", answer("w1", "v3", "pets"), whole.replace("e2", "w2"))
+    record = lake.do(import_labels)
+    assert [e[0] for e in lake.events(DAY)] == ["e1", "e2", "w1"]
+    assert lake.refused(DAY) == [("bronze.label_events", "bad_json", "labels/b.jsonl:1")]
+    assert record.note == "the last line has no newline yet and is left for next time: inbox/labels/web.jsonl"
 
 
 def test_a_day_without_anything_leaves_empty_tables(lake: Labelling) -> None:

@@ -1,4 +1,5 @@
 import datetime as dt
+import hashlib
 import json
 
 import pytest
@@ -9,6 +10,7 @@ from reelhouse import tables
 from reelhouse.errors import QuarantineLimitError
 from reelhouse.sample import Truth, make_sample
 from reelhouse.sample.plan import make_plan
+from reelhouse.takedown import take_down
 from tests.jobs.small_lake import SmallLake
 
 FIRST, SECOND, THIRD = (dt.date(2026, 1, day) for day in (1, 2, 3))
@@ -47,6 +49,7 @@ def test_days_take_in_what_is_new_and_a_corrected_file_replaces_its_batch(source
     ]
     assert [(r["event_id"], r["kind"]) for r in source.rows(tables.INTERACTIONS, FIRST)] == [("e1", "click")]
     assert [(r["item_id"], r["title"]) for r in source.rows(tables.ITEMS, FIRST)] == [("i1", "pot")]
+    assert (first.rows_in, first.rows_out, first.quarantined) == (8, 6, 2)
 
     again = source.do(ingest, FIRST)
     assert [(w.table, w.fingerprint) for w in again.writes] == [(w.table, w.fingerprint) for w in first.writes]
@@ -68,6 +71,102 @@ def test_days_take_in_what_is_new_and_a_corrected_file_replaces_its_batch(source
     # a date without a folder has no rows, and says nothing is wrong
     record = source.do(ingest, THIRD)
     assert (arrivals(source, THIRD), record.rows_out, record.quarantined) == ([], 0, 0)
+
+
+def test_what_a_file_brought_stays_when_the_file_is_gone_until_an_empty_one_withdraws_it(source, tmp_path):
+    day = tmp_path / "in" / "2026-01-01"
+    write(day / "manifest-a.csv", "video_id,title,published_at\nv1,one,\nv2,two,\nv9,nine,soon\nv1,another,\n")
+    write(day / "manifest-b.csv", "video_id,title\nv3,three\n")
+    write(day / "interactions.csv", "event_id,user_id,video_id,kind\ne1,u,v1,click\ne2,u,v1,like\n")
+    source.do(ingest, FIRST)
+    taken_in = {r["video_id"]: r["ingested_at"] for r in source.rows(tables.VIDEO_ARRIVALS, FIRST)}
+    refusals = [
+        ("bronze.interactions", "bad_kind", "interactions.csv:2"),
+        ("bronze.video_arrivals", "bad_timestamp", "manifest-a.csv:3"),
+        ("bronze.video_arrivals", "duplicate_id", "manifest-a.csv:4"),
+    ]
+    assert refused(source, FIRST) == refusals
+
+    # everything was archived
+    for name in ("manifest-a.csv", "manifest-b.csv", "interactions.csv"):
+        (day / name).unlink()
+    record = source.do(ingest, FIRST)
+    of_a = [("manifest-a.csv", "v1", "one"), ("manifest-a.csv", "v2", "two")]
+    assert arrivals(source, FIRST) == [*of_a, ("manifest-b.csv", "v3", "three")]
+    assert [r["event_id"] for r in source.rows(tables.INTERACTIONS, FIRST)] == ["e1"]
+    assert refused(source, FIRST) == refusals
+    assert {r["video_id"]: r["ingested_at"] for r in source.rows(tables.VIDEO_ARRIVALS, FIRST)} == taken_in
+    assert record.note == (
+        "bronze.video_arrivals: rows of 2 files stay that are delivered no more: manifest-a.csv, manifest-b.csv (an empty file of the "
+        "name withdraws them); bronze.interactions: rows of 1 files stay that are delivered no more: interactions.csv (an empty file of "
+        "the name withdraws them)"
+    )
+
+    # one comes again, corrected; a new one says otherwise of a video that stays
+    write(day / "manifest-b.csv", "video_id,title\nv3,THREE\n")
+    write(day / "manifest-0.csv", "video_id,title\nv1,not one\nv2,two\nv7,seven\n")
+    source.do(ingest, FIRST)
+    rest = [("manifest-b.csv", "v3", "THREE")]
+    assert arrivals(source, FIRST) == [("manifest-0.csv", "v7", "seven"), *of_a, *rest]
+    assert refused(source, FIRST) == sorted([*refusals, ("bronze.video_arrivals", "duplicate_id", "manifest-0.csv:1")])
+
+    # an empty file withdraws what its namesake brought, and what was refused of it
+    write(day / "manifest-a.csv", "video_id,title\n")
+    source.do(ingest, FIRST)
+    assert arrivals(source, FIRST) == [
+        ("manifest-0.csv", "v1", "not one"), ("manifest-0.csv", "v2", "two"), ("manifest-0.csv", "v7", "seven"), *rest,
+    ]  # fmt: skip
+    assert refused(source, FIRST) == refusals[:1]
+
+
+def test_a_bare_folder_loses_no_video_that_moved_out_of_it(spark, tmp_path):
+    folder = tmp_path / "clips"
+    for name in ("a", "b", "same"):
+        write(folder / f"{name}.mp4", name)
+    source = SmallLake(spark, tmp_path / "warehouse", sources__videos=str(folder))
+    source.do(ingest, FIRST)
+    before = {r["uri"]: r["video_id"] for r in source.rows(tables.VIDEO_ARRIVALS, FIRST)}
+    (folder / "a.mp4").unlink()
+    (folder / "b.mp4").rename(folder / "moved.mp4")
+    write(folder / "new.mp4", "new")
+    record = source.do(ingest, FIRST)
+    rows = {r["uri"].rsplit("/", 1)[1]: r["video_id"] for r in source.rows(tables.VIDEO_ARRIVALS, FIRST)}
+    old = {uri.rsplit("/", 1)[1]: video_id for uri, video_id in before.items()}
+    assert rows.keys() == {"a.mp4", "moved.mp4", "same.mp4", "new.mp4"}
+    assert (rows["a.mp4"], rows["moved.mp4"], rows["same.mp4"]) == (old["a.mp4"], old["b.mp4"], old["same.mp4"])
+    assert f"rows of 1 files stay that are delivered no more: {folder}/a.mp4 (an empty file" in record.note
+
+    # the sources are set to something else: all stays
+    other = SmallLake(spark, tmp_path / "warehouse", sources__inbox=str(tmp_path))
+    other.do(ingest, FIRST)
+    assert {r["uri"].rsplit("/", 1)[1] for r in other.rows(tables.VIDEO_ARRIVALS, FIRST)} == rows.keys()
+
+
+def test_content_that_was_taken_down_is_refused_under_another_id(spark, tmp_path):
+    folder, manifest = tmp_path / "in", tmp_path / "in" / "manifest.csv"
+    write(folder / "a.mp4", "unwanted")
+    write(folder / "b.mp4", "wanted")
+    write(manifest, "video_id,file,title\nv1,a.mp4,a secret\n")
+    source = SmallLake(spark, tmp_path / "warehouse", sources__manifest=str(manifest), sources__videos=str(folder))
+    source.do(ingest, FIRST)
+    unwanted, wanted = (hashlib.sha256(text).hexdigest() for text in (b"unwanted", b"wanted"))
+    assert [r["video_id"] for r in source.rows(tables.VIDEO_ARRIVALS, FIRST)] in (["v1", wanted], [wanted, "v1"])
+    take_down(source.lake, source.services.vectors, "v1", SECOND, "asked", "desk")
+    source.services.close()
+    deletion = source.rows(tables.DELETIONS, SECOND)[0]
+    assert (deletion["video_id"], deletion["content_sha256"]) == ("v1", [unwanted])
+
+    write(manifest, "video_id,file,title\nv1,a.mp4,a secret\nv2,a.mp4,a secret\n")
+    for day in (FIRST, SECOND):  # also a day before the takedown
+        source.do(ingest, day)
+        told = [(r["rule"], r["row_key"], r["video_id"], r["reason"], r["row"]) for r in source.rows(tables.QUARANTINE, day)]
+        reason = f"the content of {folder}/a.mp4 was taken down (`reelhouse delete`): take the file out of the delivery"
+        shown = json.dumps({"uri": f"{folder}/a.mp4"}, separators=(",", ":"))
+        assert sorted(told) == [
+            ("taken_down", "manifest.csv:2", "v2", reason, shown), ("taken_down", "videos:a.mp4", unwanted, reason, shown),
+        ]  # fmt: skip
+    assert [r["video_id"] for r in source.rows(tables.VIDEO_ARRIVALS, FIRST)] == [wanted]
+    assert source.rows(tables.VIDEO_ARRIVALS, SECOND) == []
 
 
 def test_too_many_bad_rows_fail_the_job_before_anything_is_published(source, tmp_path):

@@ -53,6 +53,18 @@ def test_a_file_without_a_complete_line_holds_nothing(tmp_path: Path) -> None:
     assert [f.chunks for f in delivered_files("", str(tmp_path), DAY)] == [(), ()]
 
 
+def test_the_last_line_of_a_delivered_file_needs_no_newline_and_one_of_the_inbox_does(tmp_path: Path) -> None:
+    for name in ("in/2026-01-02/labels/a.jsonl", "box/labels/a.jsonl"):
+        write(tmp_path / name, b'{"a": 1}\n{"b": 2}')
+    write(tmp_path / "in/2026-01-02/labels/blank.jsonl", b"{}\n  ")
+    given, blank, inbox = delivered_files(str(tmp_path / "in"), str(tmp_path / "box"), DAY, block_bytes=9)
+    assert [pair for chunk in given.chunks for pair in read_chunk(chunk)] == [(1, b'{"a": 1}'), (2, b'{"b": 2}')]
+    assert [pair for chunk in blank.chunks for pair in read_chunk(chunk)] == [(1, b"{}")]
+    assert [pair for chunk in inbox.chunks for pair in read_chunk(chunk)] == [(1, b'{"a": 1}')]
+    assert [file.is_unfinished for file in (given, blank, inbox)] == [False, False, True]
+    assert given.content != inbox.content
+
+
 LINES = st.lists(st.binary(max_size=12).map(lambda b: b.replace(b"\n", b"").replace(b"\r", b"")), max_size=20)
 
 

@@ -33,9 +33,7 @@ def filled(lake: Lake, table: tables.Table, **values: object) -> DataFrame:
 
 def take_down(lake: Lake, video_id: str) -> None:
     place = {"data_date": DAY3}
-    frame = lake.spark.createDataFrame(
-        [(video_id, None, None, None)], "video_id string, reason string, requested_by string, requested_at timestamp"
-    )
+    frame = filled(lake, tables.DELETIONS, video_id=video_id)
     lake.replace(tables.DELETIONS, conform(tables.DELETIONS, frame, place), place, count=1, metadata={})
 
 

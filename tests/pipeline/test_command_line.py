@@ -15,6 +15,7 @@ from reelhouse import tables
 from reelhouse.lake import Lake, catalog
 from reelhouse.pipeline import flow_chart, load_jobs
 from reelhouse.replay import compare
+from reelhouse.sources.records import records
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 REELHOUSE = Path(sys.prefix) / "bin" / "reelhouse"
@@ -51,7 +52,9 @@ def test_daily_ends_with_what_each_step_did_what_was_found_and_what_to_do_next(f
     for job in load_jobs():
         assert re.search(rf"2026-01-01 │ {job.name} +│ (succeeded|stepped aside)", text), job.name
     arrived = lake.read(tables.VIDEO_ARRIVALS).count() + lake.read(tables.INTERACTIONS).count() + lake.read(tables.ITEMS).count()
-    assert re.search(rf"│ ingest +│ succeeded +│ +0 │ +{arrived:,} │", text)
+    delivered = (folder / "sample" / "deliveries" / str(DAY)).glob("*.*")
+    read = sum(1 for file in delivered for _ in records(str(file)))
+    assert re.search(rf"│ ingest +│ succeeded +│ +{read:,} │ +{arrived:,} │", text)
     assert re.search(r"broken files refused +│ +(\d+) │ +\1 │ 100%", text)
     for what in ("meaningless titles", "pairs of near-copies", "wrong labels", "class of unlabelled videos"):
         assert re.search(rf"{what} +│ +\d+ │ +\d+ │", text), what

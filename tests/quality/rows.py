@@ -44,7 +44,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "bronze.label_events": {"event_id": "e", "answer": 1, "annotator_id": "ann", "taxonomy_version": "t", **LABEL, **ARRIVAL},
     "bronze.label_exports": {"event_id": "e", "video_id": "v", "task": "category", **ARRIVAL},
     "bronze.tag_reviews": {"event_id": "e", "phrase": "p", "decision": "accept", "reviewer_id": "r", **ARRIVAL},
-    "bronze.deletions": {"video_id": "v", "data_date": DAY},
+    "bronze.deletions": {"video_id": "v", "content_sha256": [SHA], "data_date": DAY},
     "silver.videos": {
         "video_id": "v", "status": "ok", "content_sha256": SHA, "width": 320, "height": 240, "rotation": 90, "duration_seconds": 2.5,
         "fps": 25.0, "has_audio": True, "sample_rate": 44100, "data_date": DAY,
@@ -142,7 +142,7 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("reviewer_id must not be empty", {"reviewer_id": ""}),
         ("decision must be one of accept, reject, block", {"decision": "maybe"}), SOURCE_ROW,
     ],
-    "bronze.deletions": [LONG_ID],
+    "bronze.deletions": [LONG_ID, ("content_sha256 must hold SHA-256", {"content_sha256": [SHA, "A" * 64]})],
     "silver.videos": [
         LONG_ID, ("status must be one of", {"status": "broken"}), ("content_sha256 must be 64", {"content_sha256": "A" * 64}),
         ("width must be at least 1", {"width": 0}), ("height must be at least 1", {"height": -2}),

@@ -43,8 +43,8 @@ class Days:
             self._write(tables.PREDICTIONS, day, [(v, "category", [("food", "美食", 1.0)], 0.0) for v in videos], top, version)
 
     def taken_down(self, day: dt.date, *videos: str) -> None:
-        schema = "video_id string, reason string, requested_by string, requested_at timestamp"
-        self._write(tables.DELETIONS, day, [(v, None, None, None) for v in videos], schema)
+        schema = "video_id string, reason string, requested_by string, requested_at timestamp, content_sha256 array<string>"
+        self._write(tables.DELETIONS, day, [(v, None, None, None, None) for v in videos], schema)
 
     def run(self, job: str, day: dt.date) -> Run:
         """Run a job as the pipeline does; the finished run holds its record (metrics, status, note)."""

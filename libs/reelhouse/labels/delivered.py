@@ -1,6 +1,7 @@
 """Files that people and labelling tools put down as JSON lines: which there are for a date, what they hold so far.
 
-Only complete lines count: a last line without its newline is still being written and is left for next time.
+In the inbox, to which people and tools append, only complete lines count: a last line without its newline is still being written
+and is left for next time. A delivered file is finished: its last line needs no newline.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from pathlib import Path
 from reelhouse.errors import StorageError
 
 FOLDERS = ("labels", "exports", "tag_reviews")
+INBOX = "inbox/"
 BLOCK_BYTES = 8 * 2**20  # a Spark task parses about so much
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Complete lines of a file: bytes [start, end), the number of the first line (from 1), and the bytes' CRC-32."""
+    """Lines of a file: bytes [start, end), the number of the first line (from 1), and the bytes' CRC-32."""
 
     batch: str
     path: str
@@ -31,12 +33,21 @@ class Chunk:
 
 @dataclass(frozen=True)
 class DeliveredFile:
-    """A file of one of FOLDERS. `batch` is its path below the delivery folder; those of the inbox begin with `inbox/`."""
+    """A file of one of FOLDERS. `batch` is its path below the delivery folder; those of the inbox begin with `inbox/`.
+
+    `is_unfinished`: its last line lacks the newline and was left for next time.
+    """
 
     folder: str
     batch: str
     content: str
     chunks: tuple[Chunk, ...]
+    is_unfinished: bool = False
+
+    @property
+    def is_log(self) -> bool:
+        """A file of the inbox that holds something: it grows, is begun anew, but what it said once was said."""
+        return self.batch.startswith(INBOX) and (bool(self.chunks) or self.is_unfinished)
 
 
 def delivered_files(deliveries: str, inbox: str, date: dt.date, block_bytes: int = BLOCK_BYTES) -> list[DeliveredFile]:
@@ -45,7 +56,7 @@ def delivered_files(deliveries: str, inbox: str, date: dt.date, block_bytes: int
     deliveries, inbox: folders, or empty where there are none. Hidden files are left out. Raises StorageError if one can't be read.
     """
     roots = [(Path(deliveries) / date.isoformat(), "")] if deliveries else []
-    roots += [(Path(inbox), "inbox/")] if inbox else []
+    roots += [(Path(inbox), INBOX)] if inbox else []
     files = []
     for folder in FOLDERS:
         for root, prefix in roots:
@@ -65,8 +76,8 @@ def read_chunk(chunk: Chunk) -> list[tuple[int, bytes]]:
         raise StorageError(f"{chunk.path} could be listed but not read ({error}): run again") from error
     if zlib.crc32(data) != chunk.checksum:
         raise StorageError(f"{chunk.path} was changed while it was read: run again once it is written")
-    lines = data.split(b"\n")[:-1]
-    if chunk.start == 0 and lines:
+    lines = data.removesuffix(b"\n").split(b"\n")
+    if chunk.start == 0:
         lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")  # byte order mark
     return [(number, line.removesuffix(b"\r")) for number, line in enumerate(lines, chunk.first_line)]
 
@@ -74,6 +85,13 @@ def read_chunk(chunk: Chunk) -> list[tuple[int, bytes]]:
 def _scan(path: Path, folder: str, batch: str, block_bytes: int) -> DeliveredFile:
     digest, chunks = hashlib.sha256(), []
     start, line, rest = 0, 1, b""
+
+    def add(data: bytes) -> None:
+        nonlocal start, line
+        digest.update(data)
+        chunks.append(Chunk(batch, str(path.resolve()), start, start + len(data), line, zlib.crc32(data)))
+        start, line = start + len(data), line + data.count(b"\n")
+
     try:
         with open(path, "rb") as handle:
             while block := handle.read(block_bytes):
@@ -82,9 +100,10 @@ def _scan(path: Path, folder: str, batch: str, block_bytes: int) -> DeliveredFil
                     rest += block
                     continue
                 data, rest = rest + block[:cut], block[cut:]
-                digest.update(data)
-                chunks.append(Chunk(batch, str(path.resolve()), start, start + len(data), line, zlib.crc32(data)))
-                start, line = start + len(data), line + data.count(b"\n")
+                add(data)
     except OSError as error:
         raise StorageError(f"{path} can't be read: {error}. Make it readable, or take it out of the folder, and run again.") from error
-    return DeliveredFile(folder, batch, digest.hexdigest()[:24], tuple(chunks))
+    is_unfinished = batch.startswith(INBOX) and bool(rest.strip())
+    if rest.strip() and not is_unfinished:
+        add(rest)
+    return DeliveredFile(folder, batch, digest.hexdigest()[:24], tuple(chunks), is_unfinished)

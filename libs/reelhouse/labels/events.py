@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import datetime as dt
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from reelhouse.labels.delivered import Chunk, read_chunk
+from reelhouse.labels.delivered import INBOX, Chunk, read_chunk
 from reelhouse.labels.fold import MANIFEST
 from reelhouse.labels.lines import DEFAULT_TASK, LineKind, parse_line, resolve_label
 from reelhouse.labels.taxonomy import Taxonomy
@@ -15,7 +16,7 @@ from reelhouse.sources.values import RowError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 CHUNK_SCHEMA = "batch string, path string, start bigint, end bigint, first_line bigint, checksum bigint"
 REFUSED = ["rule", "row_key", "reason", "row", "video_id"]
@@ -62,12 +63,36 @@ def _parsed_chunk(chunk: Chunk, kind: LineKind, trees: Mapping[str, Taxonomy], s
     return pa.RecordBatch.from_pylist(rows, schema=arrow)
 
 
+def is_later(kind: LineKind, date: dt.date) -> Column:
+    """Lines of the inbox that were said after the end of the date (UTC): they belong to a later day. A line without a time does not."""
+    from pyspark.sql import functions as F
+
+    end = F.lit(f"{date + dt.timedelta(days=1)}T00:00:00Z").cast("timestamp")
+    return F.col("batch").startswith(INBOX) & F.coalesce(F.col(kind.time) >= end, F.lit(False))
+
+
+def staying_events(day: DataFrame, before: DataFrame, parsed: DataFrame, replaced: Collection[str]) -> DataFrame:
+    """Events of the table's day whose line is no longer there: those of a file that is gone, or that an inbox file held once.
+
+    replaced: batches that are delivered now and replace what they brought. What the manifest says is told anew from the videos.
+    before: the table before the day; what an earlier day has taken over does not stay.
+    """
+    from pyspark.sql import functions as F
+
+    stays = day.where(~F.col("batch").isin(*replaced))
+    if "annotator_id" in day.columns:
+        stays = stays.where(F.col("annotator_id") != MANIFEST)
+    there = parsed.where("rule IS NULL").select("batch", "event_id").distinct()
+    stays = stays.join(there, on=["batch", "event_id"], how="left_anti").join(before.select("event_id"), on="event_id", how="left_anti")
+    return stays.select(*day.columns)
+
+
 def split_new(parsed: DataFrame, earlier: DataFrame, kind: LineKind) -> tuple[DataFrame, DataFrame]:
     """(events that are new, rows to refuse) of parsed lines.
 
-    An event is new when no event of `earlier` (the table before the day) has its event_id; of several lines with one event_id
-    the first by batch and line is taken. A repeat with the same content adds nothing; one with other content is refused as
-    duplicate_event_id. The second frame has the columns REFUSED and batch.
+    An event is new when no event of `earlier` (the table before the day, and what stays of the day) has its event_id; of several
+    lines with one event_id the first by batch and line is taken. A repeat with the same content adds nothing; one with other
+    content is refused as duplicate_event_id. The second frame has the columns REFUSED and batch.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
@@ -104,7 +129,7 @@ def without_told(refused: DataFrame, told: DataFrame) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    before = told.where(F.col("row_key").startswith("inbox/")).select("rule", "row_key", "row").distinct()
+    before = told.where(F.col("row_key").startswith(INBOX)).select("rule", "row_key", "row").distinct()
     return refused.join(before, on=["rule", "row_key", "row"], how="left_anti").select(*REFUSED)
 
 

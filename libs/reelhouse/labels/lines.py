@@ -36,6 +36,11 @@ class LineKind:
         skipped = {"event_id", "batch", "data_date", "taxonomy_version"}
         return [name for name in self.table.named("exact") if name not in skipped]
 
+    @property
+    def time(self) -> str:
+        """The column that says when it was said."""
+        return next(field.name for field in self.fields if field.kind == "timestamp")
+
 
 LABELS = LineKind(
     "labels",

@@ -1,4 +1,9 @@
-"""Which files a date is given: delivery folders, a manifest, a bare folder of videos. Lists and fingerprints; reads no row."""
+"""Which files a date is given: delivery folders, a manifest, a bare folder of videos. Lists and fingerprints; reads no row.
+
+A delivered file is a batch. Delivered again, with other content, it replaces what it brought; a file that is gone when a day is
+run again leaves its rows where they are (see staying.py). To withdraw a batch, leave an empty file of its name: a CSV file with
+its header only, JSON lines without a line, Parquet without a row, a video of zero bytes.
+"""
 
 from __future__ import annotations
 
@@ -50,9 +55,9 @@ class Delivery:
     def of(self, kind: str) -> tuple[DeliveredFile, ...]:
         return tuple(f for f in self.files if f.kind == kind)
 
-    def holds(self, kind: FileKind) -> bool:
-        """Whether there is anything to read of a kind; a bare folder holds videos."""
-        return bool(self.of(kind.name)) or (kind is VIDEOS and bool(self.videos))
+    def batches(self, kind: FileKind) -> list[str]:
+        """What there is to read of a kind: its files, and the bare folder, which holds videos."""
+        return [f.batch for f in self.of(kind.name)] + ([BARE_BATCH] if kind is VIDEOS and self.videos else [])
 
 
 def find_delivery(settings: SourceSettings, day: date) -> Delivery:

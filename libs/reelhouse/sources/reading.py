@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
+TEXT_TOO_LONG = "text_too_long"
 _ROW_SHOWN = 10_000
 _REFUSAL = ("rule", "reason", "row_key", "row")
 _HASH_TASKS_PER_CORE = 2
@@ -55,6 +56,11 @@ def read_rows(spark: SparkSession, delivery: Delivery, kind: FileKind, settings:
         tasks = _HASH_TASKS_PER_CORE * spark.sparkContext.defaultParallelism
         rows = rows.repartition(tasks, "batch", "source_row").mapInArrow(partial(hash_media, bytes_max=settings.file_bytes_max), schema)
     return rows
+
+
+def count_rows(rows: DataFrame) -> int:
+    """How many rows `read_rows` read: one whose text was cut is told twice."""
+    return rows.where(F.col("rule").isNull() | (F.col("rule") != TEXT_TOO_LONG)).count()
 
 
 def _bare_rows(spark: SparkSession, delivery: Delivery) -> DataFrame:
@@ -123,7 +129,7 @@ def _file_rows(file: DeliveredFile, kind: FileKind, text_bytes_max: int) -> Iter
             continue
         yield {**row, **where}
         if notes:
-            yield {**where, "video_id": row["video_id"], "rule": "text_too_long", "reason": "; ".join(notes), "row": _shown(record)}
+            yield {**where, "video_id": row["video_id"], "rule": TEXT_TOO_LONG, "reason": "; ".join(notes), "row": _shown(record)}
 
 
 def _typed(record: Record, kind: FileKind, folder: str, text_bytes_max: int) -> tuple[dict[str, Any], list[str]]:

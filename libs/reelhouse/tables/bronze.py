@@ -121,6 +121,7 @@ DELETIONS = Table(
         column("reason", "string", "why, in words"),
         column("requested_by", "string", "who asked"),
         column("requested_at", "timestamp", "when (UTC)", sameness="volatile"),
+        column("content_sha256", "array<string>", "SHA-256 of each file that the video had: refused under any other id"),
         data_date("UTC day of the request"),
     ],
     key=["video_id", "data_date"],
