@@ -2,12 +2,14 @@ import datetime as dt
 import hashlib
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
 from jobs import ingest
 from reelhouse import tables
-from reelhouse.errors import QuarantineLimitError
+from reelhouse.errors import ManifestError, QuarantineLimitError
 from reelhouse.sample import Truth, make_sample
 from reelhouse.sample.plan import make_plan
 from reelhouse.takedown import take_down
@@ -167,6 +169,74 @@ def test_content_that_was_taken_down_is_refused_under_another_id(spark, tmp_path
         ]  # fmt: skip
     assert [r["video_id"] for r in source.rows(tables.VIDEO_ARRIVALS, FIRST)] == [wanted]
     assert source.rows(tables.VIDEO_ARRIVALS, SECOND) == []
+
+
+def test_a_parquet_manifest_comes_in_and_its_bad_rows_are_told(source, tmp_path):
+    day = tmp_path / "in" / "2026-01-01"
+    day.mkdir(parents=True)
+    names = pa.array([b"caf\xe9"]).view(pa.string())  # a writer that does not check what it calls text
+    columns = {
+        "video_id": pa.array(["v1", "v2", "v3", "v4", "v5"]),
+        "title": pa.chunked_array([pa.array(["one", "NaN", None, "four"]), names]).combine_chunks(),
+        "caption": pa.array([None, "two", None, "", "five"]),
+        "hashtags": pa.array([["tea", None], [], None, ["x"], []], pa.list_(pa.string())),
+        "published_at": pa.array(["2026-01-01T08:00:00Z", None, None, "soon", None]),
+    }
+    pq.write_table(pa.table(columns), day / "manifest.parquet")
+    record = source.do(ingest, FIRST)
+    rows = {r["video_id"]: r for r in source.rows(tables.VIDEO_ARRIVALS, FIRST)}
+    assert {v: (r["title"], r["caption"], r["hashtags"], r["published_at"], r["source_row"]) for v, r in rows.items()} == {
+        "v1": ("one", None, ["tea"], dt.datetime(2026, 1, 1, 8), 1),
+        "v2": (None, "two", [], None, 2),
+    }
+    told = sorted((r["rule"], r["row_key"], r["video_id"], r["reason"]) for r in source.rows(tables.QUARANTINE, FIRST))
+    assert [row[:3] for row in told] == [
+        ("bad_encoding", "manifest.parquet:5", "v5"), ("bad_timestamp", "manifest.parquet:4", "v4"),
+        ("empty_row", "manifest.parquet:3", "v3"),
+    ]  # fmt: skip
+    assert "title is not UTF-8" in told[0][3]
+    assert "published_at must be a time like 2026-01-02T08:30:00Z or Unix seconds, got 'soon'" in told[1][3]
+    assert (record.rows_in, record.rows_out, record.quarantined) == (5, 2, 3)
+
+
+def test_nan_in_a_text_column_is_a_missing_text(source, tmp_path):
+    day = tmp_path / "in" / "2026-01-01"
+    write(day / "manifest-a.csv", "video_id,title,caption,author_id\nv1,NaN,one,nan\nv2,nan,NaN,u\n")
+    write(day / "manifest-b.jsonl", '{"video_id": "v3", "title": NaN, "caption": "three"}\n{"video_id": "v4", "title": 1.5}\n')
+    source.do(ingest, FIRST)
+    rows = {r["video_id"]: (r["title"], r["caption"], r["author_id"]) for r in source.rows(tables.VIDEO_ARRIVALS, FIRST)}
+    assert rows == {"v1": (None, "one", None), "v3": (None, "three", None)}
+    told = {r["video_id"]: (r["rule"], r["row_key"], r["reason"]) for r in source.rows(tables.QUARANTINE, FIRST)}
+    assert told["v2"][:2] == ("empty_row", "manifest-a.csv:2")
+    assert told["v4"] == ("bad_type", "manifest-b.jsonl:2", "title must be text, got float 1.5")
+    assert told.keys() == {"v2", "v4"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("interactions.csv", "user_id,kind\nu,click\n", r"column 'video_id' is missing \(on which video\)"),
+        ("items.jsonl", '{"title": "pot"}\n{"title": "pan"}\n', r"column 'item_id' is missing \(id of the item\)"),
+        ("manifest-b.csv", "video_id,author_id\nv2,u\n", "none of the columns file, title, .* is there"),
+        ("manifest-b.csv", "video_id,titel\nv2,x\n", "unknown column 'titel': did you mean 'title'"),
+        ("manifest-b.parquet", {"title": [1.5, float("nan")]}, "column 'title' must be a string, got double"),
+        ("manifest-b.parquet", {"title": ["x"], "published_at": [1.5]}, "column 'published_at' must be a timestamp, .*, got double"),
+        ("items.parquet", {"item_id": ["i"], "colour": ["red"]}, "unknown column 'colour'"),
+        ("manifest-b.csv", "title,published_at\nx,soon\ny,later\n", "no value of column 'published_at' fits .2 looked at"),
+    ],
+)  # fmt: skip
+def test_a_file_with_wrong_columns_stops_the_job_and_nothing_arrives(source, tmp_path, name, content, message):
+    day = tmp_path / "in" / "2026-01-01"
+    write(day / "manifest-a.csv", "video_id,title\nv1,one\n")
+    if isinstance(content, dict):
+        pq.write_table(pa.table(content), day / name)
+    else:
+        write(day / name, content)
+    with pytest.raises(ManifestError, match=message) as error:
+        source.do(ingest, FIRST)
+    assert str(error.value).startswith(f"{day / name}: ")
+    assert arrivals(source, FIRST) == []
+    assert source.rows(tables.INTERACTIONS, FIRST) + source.rows(tables.ITEMS, FIRST) == []
 
 
 def test_too_many_bad_rows_fail_the_job_before_anything_is_published(source, tmp_path):

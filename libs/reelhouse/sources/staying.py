@@ -47,7 +47,8 @@ def staying_refusals(quarantine: DataFrame, table: Table, batches: Collection[st
 def refused_batch() -> Column:
     """The batch of a row of ops.quarantine, as its key names it."""
     audited = F.regexp_extract("row_key", _AUDITED, 1)
-    return F.when(audited != "", audited).otherwise(F.regexp_extract("row_key", _DELIVERED, 1))
+    bare = F.col("row_key").startswith(f"{BARE_BATCH}:")  # then a file's name follows, which may hold anything
+    return F.when(bare, BARE_BATCH).when(audited != "", audited).otherwise(F.regexp_extract("row_key", _DELIVERED, 1))
 
 
 def note_on(stays: DataFrame, table: Table) -> str | None:
