@@ -6,9 +6,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from jobs import find_copies
 from jobs.find_copies import build, in_order_of_arrival, regroup
 from reelhouse import tables
 from reelhouse.settings import CopySettings
+from tests.jobs.small_lake import SmallLake
 
 DAY_BEFORE, DAY = dt.date(2026, 1, 1), dt.date(2026, 1, 2)
 SETTINGS = CopySettings(hash_distance_max=4, similarity_min=0.9, rows_max=100)
@@ -83,10 +85,14 @@ def day(spark):
     return Day(spark)
 
 
-def regrouped(today, vectors, known=(), *, settings=SETTINGS, notes=None):
-    """The rows to write, without Spark: today {id: hashes}, known rows as in silver.copies, all of which arrived the day before."""
+def regrouped(today, vectors, known=(), *, settings=SETTINGS, notes=None, again=()):
+    """The rows to write, without Spark: today {id: hashes}, known rows as in silver.copies, all of which arrived the day before, as
+    did those of today that come `again`."""
     before = pd.DataFrame([(*r, DAY_BEFORE) for r in known], columns=[*NAMES, "arrived"])
-    collected = in_order_of_arrival(before, pd.DataFrame(list(today.items()), columns=["video_id", "frame_hashes"]), DAY)
+    new = pd.DataFrame(
+        [(v, h, DAY_BEFORE if v in again else None) for v, h in today.items()], columns=["video_id", "frame_hashes", "arrived"]
+    )
+    collected = in_order_of_arrival(before, new, DAY)
     fetch = lambda rows: np.array([vectors.get(v, [0.0, 0.0]) for v in collected["video_id"][rows]]).reshape(-1, 2)  # noqa: E731
     rows = regroup(collected, fetch, settings, (notes if notes is not None else []).append)
     rows["frame_hashes"] = [h.tolist() for h in rows["frame_hashes"]]
@@ -141,6 +147,46 @@ def test_a_video_that_came_again_is_judged_anew_and_a_new_one_joins_what_is_left
         ("k1", "k1", None, None, None, [R]),
         ("k2", "k2", None, None, None, [P]),
         ("k3", "k2", "a", 1.0, pytest.approx(1.0), [P ^ 1]),
+    ]
+
+
+def test_a_group_keeps_its_name_when_its_first_comes_again(day):
+    known = [("b1", "b1", None, None, None, [P]), ("b2", "b1", "b1", 0.0, 1.0, [P])]
+    vectors = dict.fromkeys(("a", "b1", "b2"), X)
+    assert day.build({"b1": [P]}, vectors, known) == [("b1", "b1", None, None, None, [P])]
+    # nor does it matter that all of it comes again, together with a new copy
+    assert regrouped({"b2": [P], "b1": [P], "a": [P ^ 1]}, vectors, again=("b1", "b2")) == [
+        ("a", "b1", "b1", 1.0, pytest.approx(1.0), [P ^ 1]),
+        ("b1", "b1", None, None, None, [P]),
+        ("b2", "b1", "b1", 0.0, pytest.approx(1.0), [P]),
+    ]
+
+
+def test_the_name_of_a_group_outlives_the_day_on_which_its_first_came_again(spark, tmp_path):
+    lake = SmallLake(spark, tmp_path)
+    lake.write(tables.COPIES, [{"video_id": v, "copy_group": "a", "frame_hashes": [P]} for v in ("a", "b")], DAY_BEFORE)
+    for date, videos in ((DAY_BEFORE, "ab"), (DAY, "a"), (dt.date(2026, 1, 3), "c")):
+        lake.write(tables.VIDEOS, [{"video_id": v, "status": "ok", "has_audio": False} for v in videos], date)
+        frame = {"frame_index": 0, "timestamp_seconds": 0.0, "jpeg": picture(), "perceptual_hash": P}
+        lake.write(tables.FRAMES, [{"video_id": v, **frame} for v in videos], date)
+        vector = {"source_sha256": "s", "modality": "visual", "encoder_id": "e", "steps": 1, "dimension": 2, "values": X}
+        lake.write(tables.FEATURES, [{"video_id": v, **vector} for v in videos], date)
+    lake.do(find_copies, DAY)
+    lake.do(find_copies, dt.date(2026, 1, 3))
+    assert [(r.video_id, r.copy_group) for r in lake.rows(tables.COPIES, DAY)] == [("a", "a")]
+    assert [(r.video_id, r.copy_group, r.matched_video_id) for r in lake.rows(tables.COPIES, dt.date(2026, 1, 3))] == [("c", "a", "a")]
+
+
+def test_a_match_with_a_video_that_is_gone_or_no_copy_any_more_is_taken_out():
+    known = [
+        ("k1", "k1", None, None, None, [P]), ("k2", "k1", "k1", 0.0, 1.0, [P]), ("k3", "k1", "k2", 0.0, 1.0, [P]),
+        ("k4", "k1", "gone", 0.0, 1.0, [P]),
+    ]  # fmt: skip
+    assert regrouped({}, {}, known) == [("k4", "k1", None, None, None, [P])]
+    vectors = dict.fromkeys(("k1", "k2", "k3", "k4"), X)
+    assert regrouped({"k2": [R]}, vectors, [*known[:1], *known[2:3]], again=("k2",)) == [
+        ("k2", "k2", None, None, None, [R]),
+        ("k3", "k1", None, None, None, [P]),
     ]
 
 
