@@ -204,6 +204,7 @@ EVALUATIONS = Table(
     key=["model_version", "slice", "metric", "data_date"],
 )
 
+# What a model says of a video holds until the video comes again; every delivery of one writes a row of silver.video_text.
 PREDICTIONS = Table(
     "gold.predictions",
     "What the model says of a video. One row per video, model version and task.",
@@ -222,6 +223,8 @@ PREDICTIONS = Table(
     ],
     key=["video_id", "model_version", "task", "data_date"],
     partition_by=["data_date", "model_version"],
+    newest_by=["video_id", "model_version", "task"],
+    follows="silver.video_text",
 )
 
 EMBEDDINGS = Table(
@@ -235,6 +238,8 @@ EMBEDDINGS = Table(
     ],
     key=["video_id", "model_version", "data_date"],
     partition_by=["data_date", "model_version"],
+    newest_by=["video_id", "model_version"],
+    follows="silver.video_text",
 )
 
 HASHES = Table(
@@ -248,6 +253,8 @@ HASHES = Table(
     ],
     key=["video_id", "model_version", "data_date"],
     partition_by=["data_date", "model_version"],
+    newest_by=["video_id", "model_version"],
+    follows="silver.video_text",
 )
 
 TABLES = [
