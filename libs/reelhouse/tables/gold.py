@@ -271,12 +271,17 @@ LABELS_CURRENT = View(
 
 LABEL_QUEUE = View(
     "gold.label_queue",
-    "Videos that people should label now: both batches, less what was handed out or answered.",
-    """SELECT q.* FROM (
-         SELECT *, 'density' AS chosen_by FROM gold.sample_batch_current
-         UNION ALL SELECT *, 'active' AS chosen_by FROM gold.active_batch_current) q
-       LEFT ANTI JOIN bronze.label_exports e ON e.video_id = q.video_id AND e.task = q.task
-       LEFT ANTI JOIN silver.labels_current l ON l.video_id = q.video_id AND l.task = q.task""",
+    "Videos that people should label now: both batches, less what was answered, or handed out and not come back without an answer.",
+    """SELECT q.video_id, q.task, q.rank, q.reason, q.score, q.is_random, q.data_date, q.chosen_by FROM (
+         SELECT *, row_number() OVER (PARTITION BY video_id, task ORDER BY data_date DESC, chosen_by) AS place FROM (
+           SELECT *, 'density' AS chosen_by FROM gold.sample_batch_current
+           UNION ALL SELECT *, 'active' AS chosen_by FROM gold.active_batch_current)) q
+       LEFT ANTI JOIN silver.labels_current l ON l.video_id = q.video_id AND l.task = q.task AND l.answer IN (0, 1)
+       LEFT ANTI JOIN (
+         SELECT e.video_id, e.task FROM bronze.label_exports e LEFT ANTI JOIN silver.labels_current u
+         ON u.video_id = e.video_id AND u.task = e.task AND u.answer = -1 AND u.data_date >= e.data_date) h
+       ON h.video_id = q.video_id AND h.task = q.task
+       WHERE q.place = 1""",
 )
 
 TAGS_OF_VIDEOS = View(
