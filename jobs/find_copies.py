@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,8 +55,10 @@ def build(
     today = today.join(arrived, on="video_id", how="left")
     known = known_copies.join(videos.select("video_id"), on="video_id", how="left_anti").select(*_STATE, "frame_hashes")
     known = known.join(arrived, on="video_id", how="inner")
-    collected = in_order_of_arrival(known.toPandas(), today.toPandas(), date)
-    rows = regroup(collected, _fetch_vectors(features, collected["video_id"].to_numpy(str)), settings, note)
+    of_day = today.toPandas()
+    earlier = _latest(known, of_day, known_copies.join(videos, on="video_id", how="left_semi"), settings.rows_max, note)
+    collected = in_order_of_arrival(earlier, of_day, date)
+    rows = regroup(collected, _fetch_vectors(features, collected["video_id"].to_numpy(str)), settings)
     return _to_rows(videos, rows)
 
 
@@ -76,6 +79,27 @@ def main(run: Run) -> None:
 _STATE = ["video_id", "copy_group", "matched_video_id", "hash_distance", "vector_similarity"]
 
 
+def _latest(known: DataFrame, today: pd.DataFrame, again: DataFrame, rows_max: int, note: Callable[[str], None]) -> pd.DataFrame:
+    """The latest of the earlier videos that are compared, and those whose group may change with theirs; all where they fit.
+
+    again: earlier rows of videos that came again today.
+    """
+    room = max(rows_max - len(today), 0)
+    order = known.orderBy(F.desc("arrived"), F.desc("video_id"))
+    latest = order.limit(room + 1).toPandas()
+    if len(latest) <= room:
+        return latest
+    note(f"{known.count() - room:,} earlier videos were not compared: copies.rows_max is {rows_max:,}")
+    present = known.select(F.col("video_id").alias("there")).union(again.select("video_id"))
+    without_match = known.join(present, on=F.col("matched_video_id") == F.col("there"), how="left_anti").where(
+        "matched_video_id IS NOT NULL"
+    )
+    without_first = known.join(present, on=F.col("copy_group") == F.col("there"), how="left_anti")
+    touched = order.limit(room), without_match, without_first, again
+    groups = reduce(lambda a, b: a.union(b), (rows.select("copy_group") for rows in touched)).distinct()
+    return known.join(groups, on="copy_group", how="left_semi").select(*known.columns).toPandas()
+
+
 def in_order_of_arrival(known: pd.DataFrame, today: pd.DataFrame, date: dt.date) -> pd.DataFrame:
     """Earlier and today's videos, in order of their first arrival, ties by video_id; today's have no group yet.
 
@@ -89,14 +113,12 @@ def in_order_of_arrival(known: pd.DataFrame, today: pd.DataFrame, date: dt.date)
     return frame.sort_values(["arrived", "video_id"], kind="stable", ignore_index=True)
 
 
-def regroup(
-    collected: pd.DataFrame, fetch: Callable[[np.ndarray], np.ndarray], settings: CopySettings, note: Callable[[str], None]
-) -> pd.DataFrame:
+def regroup(collected: pd.DataFrame, fetch: Callable[[np.ndarray], np.ndarray], settings: CopySettings) -> pd.DataFrame:
     """Of `in_order_of_arrival` the rows to write: today's, and earlier ones whose group changed or whose match is gone.
     fetch: row numbers -> vectors."""
     ids, is_new = collected["video_id"].to_numpy(object), collected["is_new"].to_numpy(bool)
     result = copy_groups(
-        _compared(collected, settings.rows_max, note),
+        _compared(collected, settings.rows_max),
         fetch,
         is_new=is_new,
         known_groups=pd.factorize(collected["copy_group"])[0],
@@ -115,15 +137,13 @@ def regroup(
     return changed.assign(copy_group=changed["found_group"]).sort_values("video_id", ignore_index=True)
 
 
-def _compared(frame: pd.DataFrame, limit: int, note: Callable[[str], None]) -> list[np.ndarray]:
+def _compared(frame: pd.DataFrame, limit: int) -> list[np.ndarray]:
     """Each video's hashes, for all of today's videos and as many of the latest earlier ones as fit; none for the others."""
     hashes = frame["frame_hashes"].tolist()
     earlier = np.flatnonzero(~frame["is_new"].to_numpy(bool))
     room = max(limit - (len(frame) - len(earlier)), 0)
-    if len(earlier) > room:
-        note(f"{len(earlier) - room:,} earlier videos were not compared: copies.rows_max is {limit:,}")
-        for i in earlier[: len(earlier) - room]:
-            hashes[i] = np.zeros(0, np.int64)
+    for i in earlier[: max(len(earlier) - room, 0)]:
+        hashes[i] = np.zeros(0, np.int64)
     return hashes
 
 

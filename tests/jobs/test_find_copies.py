@@ -66,7 +66,7 @@ class Day:
         columns = ["video_id", "copy_group", "matched_video_id", "hash_distance", "vector_similarity", "frame_hashes"]
         return self.rows(tables.COPIES, [dict(zip(columns, r, strict=True), data_date=DAY_BEFORE) for r in rows])
 
-    def build(self, today, vectors, known=(), *, flat=()):
+    def build(self, today, vectors, known=(), *, flat=(), settings=SETTINGS, note=print):
         rows = build(
             self.videos(list(today)),
             self.frames(today, flat),
@@ -74,7 +74,8 @@ class Day:
             self.videos([r[0] for r in known], DAY_BEFORE),
             self.copies(known),
             date=DAY,
-            settings=SETTINGS,
+            settings=settings,
+            note=note,
         )
         assert rows.columns == NAMES
         return [tuple(r) for r in rows.collect()]
@@ -85,7 +86,7 @@ def day(spark):
     return Day(spark)
 
 
-def regrouped(today, vectors, known=(), *, settings=SETTINGS, notes=None, again=()):
+def regrouped(today, vectors, known=(), *, settings=SETTINGS, again=()):
     """The rows to write, without Spark: today {id: hashes}, known rows as in silver.copies, all of which arrived the day before, as
     did those of today that come `again`."""
     before = pd.DataFrame([(*r, DAY_BEFORE) for r in known], columns=[*NAMES, "arrived"])
@@ -94,7 +95,7 @@ def regrouped(today, vectors, known=(), *, settings=SETTINGS, notes=None, again=
     )
     collected = in_order_of_arrival(before, new, DAY)
     fetch = lambda rows: np.array([vectors.get(v, [0.0, 0.0]) for v in collected["video_id"][rows]]).reshape(-1, 2)  # noqa: E731
-    rows = regroup(collected, fetch, settings, (notes if notes is not None else []).append)
+    rows = regroup(collected, fetch, settings)
     rows["frame_hashes"] = [h.tolist() for h in rows["frame_hashes"]]
     return [tuple(None if not isinstance(v, list) and pd.isna(v) else v for v in r) for r in rows[NAMES].itertuples(index=False)]
 
@@ -202,11 +203,32 @@ def test_a_group_whose_first_was_taken_down_goes_on_under_the_next():
 
 def test_beyond_rows_max_the_oldest_are_not_compared_but_keep_their_rows():
     known = [("k1", "k1", None, None, None, [P]), ("k2", "k2", None, None, None, [R])]
-    notes = []
     settings = SETTINGS.model_copy(update={"rows_max": 3})
-    got = regrouped({"a": [P], "b": [R]}, dict.fromkeys(("a", "b", "k1", "k2"), X), known, settings=settings, notes=notes)
+    got = regrouped({"a": [P], "b": [R]}, dict.fromkeys(("a", "b", "k1", "k2"), X), known, settings=settings)
     assert [(r[0], r[1]) for r in got] == [("a", "a"), ("b", "k2")]
-    assert notes == ["1 earlier videos were not compared: copies.rows_max is 3"]
+
+
+def test_beyond_rows_max_only_the_groups_concerned_are_collected_and_the_rows_are_the_same(day, monkeypatch):
+    known = [
+        ("k1", "k1", None, None, None, [P]), ("k2", "k1", "k1", 0.0, 1.0, [P]),  # not concerned
+        ("k3", "k3", None, None, None, [R]), ("k9", "k3", "k3", 0.0, 1.0, [R]),  # k9 is compared, so k3 may be renamed with it
+        ("k4", "gone", "gone", 0.0, 1.0, [Q]), ("k5", "gone", "k4", 0.0, 1.0, [Q]),
+        ("k6", "k6", None, None, None, [1]), ("k7", "k6", "lost", 0.0, 1.0, [1]),
+        ("k8", "k8", None, None, None, [Q ^ 1]),
+        ("m1", "m0", "m0", 0.0, 1.0, [P ^ 3]), ("m2", "m0", "m0", 0.0, 1.0, [P ^ 3]),
+    ]  # fmt: skip
+    today, vectors = {"a": [R], "m0": [Q]}, dict.fromkeys([r[0] for r in known] + ["a", "m0"], X)
+    again = [("m0", "m0", None, None, None, [P ^ 3])]
+    settings = SETTINGS.model_copy(update={"rows_max": 5})
+    wanted = regrouped(today, vectors, known, again=("m0",), settings=settings)
+    seen, notes = [], []
+    order = find_copies.in_order_of_arrival
+    monkeypatch.setattr(find_copies, "in_order_of_arrival", lambda *a: seen.append(a[0]) or order(*a))
+    got = day.build(today, vectors, [*known, *again], settings=settings, note=notes.append)
+    assert got == wanted
+    assert sorted(seen[0]["video_id"]) == ["k3", "k4", "k5", "k6", "k7", "k9", "m1", "m2"]
+    assert notes == ["8 earlier videos were not compared: copies.rows_max is 5"]
+    assert [r[:2] for r in got] == [("a", "k3"), ("k4", "k4"), ("k5", "k4"), ("k7", "k6"), ("m0", "m0"), ("m1", "m1"), ("m2", "m1")]
 
 
 def test_a_day_without_videos_writes_nothing():

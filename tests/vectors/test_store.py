@@ -92,6 +92,14 @@ def test_rows_of_later_dates_are_told_apart(store):
     assert [i for i, _ in store.ids_and_checksums(EMBEDDING, VERSION, upto=DAY)] == ["v0000", "v0001", "v0003", "v0004"]
 
 
+def test_too_many_rows_of_later_dates_are_an_error_and_not_a_full_memory(store, monkeypatch):
+    filled(store, 3)
+    monkeypatch.setattr("reelhouse.vectors.store.NEWER_MAX", 2)
+    assert store.newer(EMBEDDING, VERSION, than=DAY) == set()
+    with pytest.raises(VectorStoreError, match=r"video_embedding__encoder_12ab holds 3 vectors of days after 2025-12-31, more than the 2 "):
+        store.newer(EMBEDDING, VERSION, than="2025-12-31")
+
+
 def test_search_equals_brute_force(store):
     vectors = filled(store, 300)
     for query in unit_vectors(5, seed=1):

@@ -25,6 +25,7 @@ HASH = "video_hash"
 HASH_BITS = 128
 ID_BYTES_MAX = 256
 PAGE = 5000  # ids a request when listing or deleting
+NEWER_MAX = 2_000_000  # ids held in memory when an old date is run again; of 64 bytes about 250 MB
 K_MAX = 16384  # Milvus returns no more hits a search
 
 VectorRow = tuple[str, Sequence[float] | bytes, int, str]
@@ -139,8 +140,14 @@ class VectorStore:
             yield id_of(row["video_id"]), int(row["checksum"])
 
     def newer(self, kind: str, version: str, than: str) -> set[str]:
-        """Ids of rows with data_date > than: a run of an earlier date leaves them alone."""
-        return {id_of(row["video_id"]) for row in self._pages(kind, version, f'data_date > "{than}"', ["video_id"])}
+        """Ids of rows with data_date > than: a run of an earlier date leaves them alone. VectorStoreError above NEWER_MAX."""
+        count = self.count(kind, version) - self.count(kind, version, upto=than)
+        if count > NEWER_MAX:
+            raise VectorStoreError(
+                f"{collection_name(kind, version)} holds {count:,} vectors of days after {than}, more than the {NEWER_MAX:,} that a run of "
+                f"an old date can tell apart in memory. Run the last date instead: it loads all that is missing."
+            )
+        return {id_of(row["video_id"]) for row in self._pages(kind, version, f'data_date > "{than}"', ["video_id"])} if count else set()
 
     # -- search
 
