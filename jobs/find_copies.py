@@ -1,7 +1,8 @@
 """Find videos that are near-copies of earlier ones, so that a group of copies is labelled, trained and evaluated as one.
 
-Reads   silver.videos, silver.frames (the day), silver.features (as of the day), silver.videos, silver.copies (as of the day before)
-Writes  silver.copies, one day, replaced whole: the day's videos, and earlier ones whose group changed
+Reads   silver.videos, silver.frames (the day), silver.features (as of the day), silver.videos (before the day), silver.copies (as of the
+        day before)
+Writes  silver.copies, one day, replaced whole: the day's videos, and earlier ones whose group changed or whose match is gone
 Rerun   safe: the same inputs give the same rows
 Launch  reelhouse job find_copies --date 2026-01-02
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,15 +43,22 @@ def build(
 ) -> DataFrame:
     """Rows of silver.copies for `date`, without data_date.
 
-    videos, frames: of the day. features: newest rows as of the day. known_videos, known_copies: newest rows before the day.
+    videos, frames: of the day. features: newest rows as of the day. known_videos: all rows before the day; known_copies: the newest.
+    A group is called by its member that arrived first, of whichever delivery, so that it keeps its name, and with it its split in
+    training, when that video comes again. Only where that video was taken down, or came again and is no copy any more, the group
+    goes on under its next member: another name, as a name shows an id.
     A video that came again today is judged anew, and its earlier membership doesn't count. Of more than settings.rows_max
     videos only the latest earlier ones are compared, besides all of the day; `note` is told.
     """
+    arrived = known_videos.groupBy("video_id").agg(F.min("data_date").alias("arrived"))
     today = videos.select("video_id").distinct().join(informative_hashes(frames), on="video_id", how="left")
+    today = today.join(arrived, on="video_id", how="left")
     known = known_copies.join(videos.select("video_id"), on="video_id", how="left_anti").select(*_STATE, "frame_hashes")
-    known = known.join(known_videos.select("video_id", F.col("data_date").alias("arrived")), on="video_id", how="inner")
-    collected = in_order_of_arrival(known.toPandas(), today.toPandas(), date)
-    rows = regroup(collected, _fetch_vectors(features, collected["video_id"].to_numpy(str)), settings, note)
+    known = known.join(arrived, on="video_id", how="inner")
+    of_day = today.toPandas()
+    earlier = _latest(known, of_day, known_copies.join(videos, on="video_id", how="left_semi"), settings.rows_max, note)
+    collected = in_order_of_arrival(earlier, of_day, date)
+    rows = regroup(collected, _fetch_vectors(features, collected["video_id"].to_numpy(str)), settings)
     return _to_rows(videos, rows)
 
 
@@ -58,7 +67,7 @@ def main(run: Run) -> None:
         run.day(tables.VIDEOS),
         run.day(tables.FRAMES),
         run.current(tables.FEATURES),
-        run.previous(tables.VIDEOS),
+        run.before(tables.VIDEOS),
         run.previous(tables.COPIES),
         date=run.date,
         settings=run.settings.copies,
@@ -70,25 +79,46 @@ def main(run: Run) -> None:
 _STATE = ["video_id", "copy_group", "matched_video_id", "hash_distance", "vector_similarity"]
 
 
-def in_order_of_arrival(known: pd.DataFrame, today: pd.DataFrame, date: dt.date) -> pd.DataFrame:
-    """Earlier and today's videos, in order of arrival, ties by video_id; today's have no group yet.
+def _latest(known: DataFrame, today: pd.DataFrame, again: DataFrame, rows_max: int, note: Callable[[str], None]) -> pd.DataFrame:
+    """The latest of the earlier videos that are compared, and those whose group may change with theirs; all where they fit.
 
-    known: _STATE, frame_hashes, arrived. today: video_id, frame_hashes (None for a video without frames).
+    again: earlier rows of videos that came again today.
     """
-    old, new = known.assign(is_new=False), today.assign(is_new=True, arrived=date).reindex(columns=[*known.columns, "is_new"])
+    room = max(rows_max - len(today), 0)
+    order = known.orderBy(F.desc("arrived"), F.desc("video_id"))
+    latest = order.limit(room + 1).toPandas()
+    if len(latest) <= room:
+        return latest
+    note(f"{known.count() - room:,} earlier videos were not compared: copies.rows_max is {rows_max:,}")
+    present = known.select(F.col("video_id").alias("there")).union(again.select("video_id"))
+    without_match = known.join(present, on=F.col("matched_video_id") == F.col("there"), how="left_anti").where(
+        "matched_video_id IS NOT NULL"
+    )
+    without_first = known.join(present, on=F.col("copy_group") == F.col("there"), how="left_anti")
+    touched = order.limit(room), without_match, without_first, again
+    groups = reduce(lambda a, b: a.union(b), (rows.select("copy_group") for rows in touched)).distinct()
+    return known.join(groups, on="copy_group", how="left_semi").select(*known.columns).toPandas()
+
+
+def in_order_of_arrival(known: pd.DataFrame, today: pd.DataFrame, date: dt.date) -> pd.DataFrame:
+    """Earlier and today's videos, in order of their first arrival, ties by video_id; today's have no group yet.
+
+    known: _STATE, frame_hashes, arrived. today: video_id, frame_hashes (None for a video without frames), arrived (None: today).
+    """
+    old, new = known.assign(is_new=False), today.assign(is_new=True).reindex(columns=[*known.columns, "is_new"])
+    new["arrived"] = new["arrived"].where(new["arrived"].notna(), date)
     frame = pd.concat([old.astype(object), new.astype(object)], ignore_index=True)
     frame["frame_hashes"] = pd.Series([np.asarray([] if h is None else h, np.int64) for h in frame["frame_hashes"]], dtype=object)
     frame = frame.astype({"is_new": bool, "hash_distance": float, "vector_similarity": float})
     return frame.sort_values(["arrived", "video_id"], kind="stable", ignore_index=True)
 
 
-def regroup(
-    collected: pd.DataFrame, fetch: Callable[[np.ndarray], np.ndarray], settings: CopySettings, note: Callable[[str], None]
-) -> pd.DataFrame:
-    """Of `in_order_of_arrival` the rows to write: today's, and earlier ones whose group changed. fetch: row numbers -> vectors."""
+def regroup(collected: pd.DataFrame, fetch: Callable[[np.ndarray], np.ndarray], settings: CopySettings) -> pd.DataFrame:
+    """Of `in_order_of_arrival` the rows to write: today's, and earlier ones whose group changed or whose match is gone.
+    fetch: row numbers -> vectors."""
     ids, is_new = collected["video_id"].to_numpy(object), collected["is_new"].to_numpy(bool)
     result = copy_groups(
-        _compared(collected, settings.rows_max, note),
+        _compared(collected, settings.rows_max),
         fetch,
         is_new=is_new,
         known_groups=pd.factorize(collected["copy_group"])[0],
@@ -100,19 +130,20 @@ def regroup(
     rows.loc[found, "matched_video_id"] = ids[result.matched[found]]
     rows.loc[found, "hash_distance"] = result.distances[found]
     rows.loc[found, "vector_similarity"] = result.similarities[found]
-    changed = rows[is_new | (rows["found_group"] != rows["copy_group"])].assign(copy_group=lambda r: r["found_group"])
-    return _without_lost_matches(changed, set(ids)).sort_values("video_id", ignore_index=True)
+    lost = _lost_matches(rows)
+    rows.loc[lost, "matched_video_id"] = None
+    rows.loc[lost, ["hash_distance", "vector_similarity"]] = np.nan
+    changed = rows[is_new | lost | (rows["found_group"] != rows["copy_group"])]
+    return changed.assign(copy_group=changed["found_group"]).sort_values("video_id", ignore_index=True)
 
 
-def _compared(frame: pd.DataFrame, limit: int, note: Callable[[str], None]) -> list[np.ndarray]:
+def _compared(frame: pd.DataFrame, limit: int) -> list[np.ndarray]:
     """Each video's hashes, for all of today's videos and as many of the latest earlier ones as fit; none for the others."""
     hashes = frame["frame_hashes"].tolist()
     earlier = np.flatnonzero(~frame["is_new"].to_numpy(bool))
     room = max(limit - (len(frame) - len(earlier)), 0)
-    if len(earlier) > room:
-        note(f"{len(earlier) - room:,} earlier videos were not compared: copies.rows_max is {limit:,}")
-        for i in earlier[: len(earlier) - room]:
-            hashes[i] = np.zeros(0, np.int64)
+    for i in earlier[: max(len(earlier) - room, 0)]:
+        hashes[i] = np.zeros(0, np.int64)
     return hashes
 
 
@@ -135,14 +166,11 @@ def _fetch_vectors(features: DataFrame, ids: np.ndarray) -> Callable[[np.ndarray
     return fetch
 
 
-def _without_lost_matches(rows: pd.DataFrame, present: set[str]) -> pd.DataFrame:
-    """No row may point to a video that is gone (taken down), and a group's first matches nothing."""
-    first = rows["copy_group"] == rows["video_id"]
-    lost = first | (rows["matched_video_id"].notna() & ~rows["matched_video_id"].isin(present))
-    rows = rows.copy()
-    rows.loc[lost, "matched_video_id"] = None
-    rows.loc[lost, ["hash_distance", "vector_similarity"]] = np.nan
-    return rows
+def _lost_matches(rows: pd.DataFrame) -> pd.Series:
+    """Matches with a video that is gone (taken down) or no copy any more, and those of a group's first."""
+    group_of = pd.Series(rows["found_group"].to_numpy(), index=rows["video_id"].to_numpy())
+    first = rows["found_group"] == rows["video_id"]
+    return rows["matched_video_id"].notna() & (first | (rows["matched_video_id"].map(group_of) != rows["found_group"]))
 
 
 def _to_rows(videos: DataFrame, rows: pd.DataFrame) -> DataFrame:

@@ -5,8 +5,8 @@ Reads   bronze.video_arrivals (the day), JSON lines of <deliveries>/<date>/ and 
         what files brought that are gone)
 Writes  bronze.label_events, bronze.label_exports, bronze.tag_reviews, one day, replaced whole
 Rerun   safe: same date, same files -> same rows; an event that an earlier day brought adds nothing. A delivered file replaces what
-        it brought; rows of a file that is gone stay, and so does what an inbox file held once: an empty file of its name withdraws
-        them. A line of the inbox that was said after the date waits for its own day
+        it brought; rows of a file that is gone stay, an empty file of its name withdraws them. What an inbox file held once stays
+        whatever becomes of the file. A line of the inbox that was said after the date waits for its own day
 Launch  reelhouse job import_labels --date 2026-01-02
 """
 

@@ -102,7 +102,9 @@ def main(run: Run) -> None:
     for name, value in inputs(run).items():
         run.input(name, value)
     tree = run.taxonomy("category")
-    hashtags = hashtag_videos(texts, KNOWN_VIDEOS)
+    hashtags = hashtag_videos(texts, KNOWN_VIDEOS, settings.texts_max)
+    if len(hashtags) == settings.texts_max:
+        run.note(f"tags.texts_max: only {len(hashtags)} hashtags count as known phrases, those on most videos")
     reviews = [Review(r.event_id, r.phrase, r.decision, r.reviewed_at) for r in run.upto(tables.TAG_REVIEWS).collect()]
     phrases = known(hashtags, [*_known_file(settings), *(tree.name(label) for label in tree.ids)], reviews)
     run.progress("counting phrases")

@@ -1,6 +1,7 @@
 """Say what each new or changed video is: classes, embedding and hash, by the champion; without one, pooled encoder vectors.
 
-Reads   silver.features, silver.text_features (as of the day), gold.embeddings (before the day), ops.promotions (as of the day), the model
+Reads   silver.features, silver.text_features (as of the day), silver.video_text (the day), gold.embeddings (before the day),
+        ops.promotions (as of the day), the model
 Writes  gold.predictions, gold.embeddings, gold.hashes, the slice of the day and the model_version; MLflow's alias `champion`,
         which mirrors ops.promotions
 Rerun   safe: the same inputs give the same rows
@@ -41,7 +42,7 @@ def main(run: Run) -> None:
     version = champion or f"encoder-{newest.id}"
     run.input("model", version)
     known = run.previous(tables.EMBEDDINGS).where(F.col("model_version") == version)
-    changed = [run.day(table).select("video_id") for table in (tables.FEATURES, tables.TEXT_FEATURES)]
+    changed = [run.day(table).select("video_id") for table in (tables.FEATURES, tables.TEXT_FEATURES, tables.VIDEO_TEXT)]
     wanted = run.keep(to_predict(features, text_features, known, changed))
     new, new_text = (frame.join(wanted, on="video_id", how="left_semi") for frame in (features, text_features))
     if champion:
@@ -60,7 +61,7 @@ def main(run: Run) -> None:
 
 
 def to_predict(features: DataFrame, text_features: DataFrame, known: DataFrame, changed: Iterable[DataFrame]) -> DataFrame:
-    """video_id of the videos that this model has not seen, and of those whose features came today."""
+    """video_id of the videos that this model has not seen, and of those that came today or whose features did."""
     everything = features.select("video_id").union(text_features.select("video_id"))
     unseen = everything.join(known.select("video_id"), on="video_id", how="left_anti")
     return reduce(DataFrame.union, changed, unseen).distinct()

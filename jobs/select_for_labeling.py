@@ -74,6 +74,7 @@ def main(run: Run) -> None:
     vectors = run.previous(tables.EMBEDDINGS).where(of_model).join(tops, on="video_id", how="left_semi")
     kept, left_out = keep_at_most(vectors, settings.rows_max)
     if left_out:
+        tops = tops.join(kept.select("video_id"), on="video_id", how="left_semi")
         run.note(f"{left_out:,} videos were left out: sampling.rows_max is {settings.rows_max:,}")
     ids, matrix = to_numpy(kept)
     batches = run.upto(tables.SAMPLE_BATCH), run.before(tables.ACTIVE_BATCH)

@@ -1,6 +1,7 @@
 """Say which model readers see, once everything of it is complete: the last step of the day.
 
-Reads   gold.predictions, gold.embeddings, gold.hashes (as of the day), ops.vector_loads (the day), the collections
+Reads   gold.predictions, gold.embeddings, gold.hashes (as of the day), ops.vector_loads (the day), ops.serving (before the day),
+        the collections
 Writes  ops.serving, one row for the day
 Rerun   safe: the same inputs give the same row. Until it is written, readers keep the model of the day before
 Launch  reelhouse job serve --date 2026-01-02
@@ -39,10 +40,32 @@ def main(run: Run) -> None:
         raise VectorStoreError(
             f"model {version} is not complete and is not served: it lacks {found}. Run predict, load_vectors and reconcile again."
         )
+    keep_what_was_served(run, embeddings, version)
     videos = searchable(embeddings, version).count()
     run.publish(tables.SERVING, serving_row(run, version, videos))
     run.metric("videos", videos)
     run.note(f"serving {version}")
+
+
+def keep_what_was_served(run: Run, embeddings: DataFrame, version: str) -> None:
+    """Steps aside from a version that lacks videos which the version served so far has: they would vanish from search.
+
+    So it is when an encoder changed: the videos of earlier days have no vectors by the new one until their days are run again.
+    """
+    row = run.before(tables.SERVING).orderBy(F.desc("data_date")).head()
+    if row is None or row.model_version == version:
+        return
+    served, fresh = searchable(embeddings, row.model_version), searchable(embeddings, version)
+    lost = served.join(fresh.select("video_id"), on="video_id", how="left_anti").select("video_id", "data_date")
+    count = lost.count()
+    if count:
+        first = lost.agg(F.min("data_date")).first()[0]  # type: ignore[index]
+        examples = ", ".join(r.video_id for r in lost.orderBy("video_id").limit(3).collect())
+        run.metric("videos_lacking", count)
+        run.aside(
+            f"{version} is not served: it lacks {count} videos that {row.model_version} has ({examples}), which stays. Did an encoder "
+            f"change? Run the days of those videos again, by `reelhouse daily --from {first} --to {run.date}` or earlier, or set it back"
+        )
 
 
 def searchable(embeddings: DataFrame, version: str) -> DataFrame:

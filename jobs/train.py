@@ -6,6 +6,8 @@ Rerun   safe: a model that is registered is not trained again; a training that w
 Launch  reelhouse job train --date 2026-01-02
 """
 
+from pyspark.sql import functions as F
+
 from reelhouse import tables
 from reelhouse.errors import TrainingError
 from reelhouse.run import Run
@@ -26,7 +28,7 @@ def inputs(run: Run) -> dict[str, str]:
 
 def main(run: Run) -> None:
     row = run.day(tables.SNAPSHOTS).head()
-    run.day(tables.TRAINING_EXAMPLES)  # recorded as read; the rows go from files to ranks
+    run.day(tables.TRAINING_EXAMPLES)  # recorded as read, whether trained or not; the rows go from files to ranks
     if row is None:
         run.aside("there is no training snapshot for the day: too few labels")
         return
@@ -36,8 +38,19 @@ def main(run: Run) -> None:
     if run.registry.exists(version):
         run.note(f"model {version} is registered already")
     else:
+        refuse_hidden_rows(run, snapshot)
         train(run, snapshot, version)
     run.registry.set_alias(CANDIDATE, version)
+
+
+def refuse_hidden_rows(run: Run, snapshot: SnapshotFacts) -> None:
+    """TrainingError where the snapshot has rows that readers don't see any more: the ranks read files, takedowns and all."""
+    seen = run.day(tables.TRAINING_EXAMPLES).where(F.col("snapshot_id") == snapshot.snapshot_id).count()
+    if seen != snapshot.rows:
+        raise TrainingError(
+            f"gold.training_examples has {seen} rows of snapshot {snapshot.snapshot_id} to learn from, the snapshot says {snapshot.rows}: "
+            f"videos were taken down since. Run `reelhouse job build_training_set --date {run.date}` again, then train"
+        )
 
 
 def train(run: Run, snapshot: SnapshotFacts, version: str) -> None:

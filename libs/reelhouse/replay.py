@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Inexact columns: numbers may differ by so much, and other values (texts made of numbers, hash bits) in so large a share of rows.
 TOLERANCE = 1e-3
 UNLIKE_SHARE = 0.01
-_NOT_COMPARED = ("ops.runs", "ops.quarantine")
+_NOT_COMPARED = ("ops.runs",)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Comparison:
 def replay_days(lake: Lake, settings: Settings, first: dt.date, last: dt.date, into: Path, say: Callable[[str], None]) -> list[Comparison]:
     """Copy what arrived (bronze) and the state before `first`, run the jobs of each day in order, and compare every table.
 
-    Trained models are inputs: the replay reads them from the original registry and changes nothing there.
+    Trained models are inputs: the replay reads them from the original registry and changes nothing there. Its vectors go to an
+    embedded store below `into`, whatever server is set.
     Raises StorageError if `into` holds anything.
     """
     if into.exists() and any(into.iterdir()):
@@ -57,7 +58,7 @@ def replay_days(lake: Lake, settings: Settings, first: dt.date, last: dt.date, i
     for table in tables.ALL.values():
         say(f"copying {table.name}")
         _copy(lake, fresh, table, first, last, [job.name for job in sources])
-    own = settings.model_copy(update={"storage": settings.storage.model_copy(update={"root": str(into)})})
+    own = own_settings(settings, into)
     pipeline = Pipeline(own, fresh, say, [job for job in load_jobs() if job.name not in {s.name for s in sources}])
     pipeline.services = Services(own, str(into), models_of=Services(settings, lake.root))
     try:
@@ -70,13 +71,20 @@ def replay_days(lake: Lake, settings: Settings, first: dt.date, last: dt.date, i
     return list(compare(lake, fresh, first, last))
 
 
+def own_settings(settings: Settings, into: Path) -> Settings:
+    """The settings with which a replay runs: its root, and its own embedded vectors, as it would write to those that are served."""
+    storage = settings.storage.model_copy(update={"root": str(into)})
+    vectors = settings.vectors.model_copy(update={"uri": "", "token": ""})
+    return settings.model_copy(update={"storage": storage, "vectors": vectors})
+
+
 def _copy(lake: Lake, fresh: Lake, table: Table, first: dt.date, last: dt.date, sources: list[str]) -> None:
     condition = f"data_date < date'{first}'"
     if table is tables.DELETIONS:
         condition = "true"
     elif table.database == "bronze":
         condition = f"data_date <= date'{last}'"
-    elif table is tables.RUNS:
+    elif table in (tables.RUNS, tables.QUARANTINE):
         names = ", ".join(f"'{name}'" for name in sources)
         condition += f" OR (data_date <= date'{last}' AND job IN ({names}))"
     rows = lake.read(table, condition)
@@ -85,17 +93,29 @@ def _copy(lake: Lake, fresh: Lake, table: Table, first: dt.date, last: dt.date, 
 
 
 def compare(one: Lake, other: Lake, first: dt.date, last: dt.date) -> Iterator[Comparison]:
-    """Compare every table of two lakes, day by day, except the ledger and the quarantine; empty on both sides is left out."""
+    """Compare every table of two lakes, day by day, except the ledger; empty on both sides is left out."""
     for table in tables.ALL.values():
         if table.name in _NOT_COMPARED or not (one.exists(table) or other.exists(table)):
             continue
         for day in days(first, last):
             condition = f"data_date = date'{day}'"
-            a, b = one.read(table, condition), other.read(table, condition)
+            a, b = _rows(one, table, condition), _rows(other, table, condition)
             (rows, mark), (replayed, other_mark) = fingerprint(table, a), fingerprint(table, b)
             if rows or replayed:
                 difference, unlike = _inexact(table, a, b) if mark == other_mark else (0.0, 0.0)
                 yield Comparison(table.name, day, rows, replayed, mark == other_mark, difference, unlike)
+
+
+def _rows(lake: Lake, table: Table, condition: str) -> DataFrame:
+    """What is compared of a table. Of refused rows not the reason, which may quote a score; nor those of videos taken down since,
+    which are not judged again."""
+    from pyspark.sql import functions as F
+
+    rows = lake.read(table, condition)
+    if table is not tables.QUARANTINE:
+        return rows
+    gone = F.coalesce(F.col("video_id").isin(lake.taken_down), F.lit(False))
+    return rows.where(~gone).withColumn("reason", F.lit(""))
 
 
 def _inexact(table: Table, a: DataFrame, b: DataFrame) -> tuple[float, float]:

@@ -103,10 +103,16 @@ class SmallLake:
         self.write(tables.FEATURES, features, date)
         self.write(tables.TEXT_FEATURES, texts, date)
         self.write(tables.VIDEOS, probes, date)
+        self.arrive([r["video_id"] for r in probes], date)
         self.write(tables.COPIES, [{"video_id": r["video_id"], "copy_group": r["video_id"]} for r in labels], date)
         if labelled:
             self.write(tables.LABELS, labels, date)
         return self
+
+    def arrive(self, videos, date=DAY):
+        """Texts of videos that came on the day: what text vectors, predictions and embeddings follow."""
+        facts = {"text": "words", "language": "en", "is_meaningful": True}
+        self.write(tables.VIDEO_TEXT, [{"video_id": v, **facts} for v in videos], date)
 
 
 def _plain(value, kind):

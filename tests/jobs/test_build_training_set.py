@@ -39,6 +39,7 @@ def built(spark, tmp_path_factory):
     texts = [r.asDict() for r in lake.rows(tables.TEXT_FEATURES)]
     lake.write(tables.TEXT_FEATURES, [*texts, _features("words", "text", "t1", np.ones((1, 5)))])
     lake.write(tables.VIDEOS, [{"video_id": v, "status": "text_only", "has_audio": False} for v in PLANTED + MORE])
+    lake.arrive(PLANTED + MORE)
     nowhere = [_label("nothing is known of this one", "pets")]
     lake.write(tables.LABELS, [r.asDict() for r in lake.rows(tables.LABELS)] + [_label(v, "pets") for v in MORE] + nowhere)
     lake.write(tables.COPIES, [{"video_id": v, "copy_group": g} for v, g in GROUPS.items()])

@@ -1,7 +1,9 @@
+import datetime as dt
 import hashlib
 
 import numpy as np
 import pytest
+from pyspark.sql import functions as F
 
 from jobs import embed_text
 from jobs.embed_text import is_outgrown
@@ -63,6 +65,21 @@ def test_texts_that_have_outgrown_the_encoder_get_a_new_one_and_all_are_embedded
     assert sorted(vectors(lake, NEXT)) == ["v1", "v2", "v3", "v4", "v5"]
     lake.do(embed_text, NEXT)
     assert lake.rows(tables.TEXT_ENCODERS, NEXT)[0]["encoder_id"] == new["encoder_id"]
+
+
+def test_a_text_that_was_taken_out_leaves_no_vector_and_a_new_encoder_one_for_each_text_that_is_left(lake):
+    texts(lake, {"v1": "red cake", "v2": "blue cake"})
+    lake.do(embed_text)
+    texts(lake, {"v1": ""}, NEXT)
+    lake.do(embed_text, NEXT)
+    now = lake.run(date=NEXT).current(tables.TEXT_FEATURES).collect()
+    assert [(r.video_id, r.data_date) for r in now] == [("v2", DAY)]
+    third = DAY + dt.timedelta(days=2)
+    texts(lake, {f"w{i}": f"word{i}" for i in range(5)}, third)
+    lake.do(embed_text, third)
+    (new,) = lake.rows(tables.TEXT_ENCODERS, third)
+    now = lake.run(date=third).current(tables.TEXT_FEATURES).where(F.col("encoder_id") == new["encoder_id"]).collect()
+    assert sorted(r.video_id for r in now) == ["v2", "w0", "w1", "w2", "w3", "w4"]
 
 
 def test_no_more_than_fit_rows_max_texts_are_fitted_and_reaching_it_is_no_growth(lake):

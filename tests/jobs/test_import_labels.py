@@ -142,9 +142,11 @@ def test_what_people_said_stays_when_the_file_that_brought_it_is_gone(lake: Labe
         f"bronze.label_exports: {stay.format(1, 'inbox/exports/e.jsonl')}"
     )
 
-    # a line that is corrected where it stands replaces what it said; an empty file withdraws
+    # a line that is corrected where it stands replaces what it said; an empty delivery withdraws, an inbox that was emptied does not
     lake.put(inbox, answer("w3", "v5", "pets"))
     lake.put(a)
+    lake.do(import_labels)
+    lake.put(inbox)
     lake.do(import_labels)
     assert [e[:3] for e in lake.events(DAY)] == [("e1", "v1", "sport"), ("w1", "v3", "pets"), ("w2", "v4", "pets"), ("w3", "v5", "pets")]
     assert lake.refused(DAY) == refused[1:]

@@ -10,6 +10,7 @@ import torch
 from jobs import predict
 from reelhouse import tables
 from reelhouse.features import Layout, Part
+from reelhouse.lake import catalog
 from reelhouse.models import ModelConfig, load
 from reelhouse.models.inference import run_model, softmax
 from reelhouse.models.network import MultimodalNetwork, dump
@@ -80,6 +81,7 @@ def days(spark, tmp_path_factory):
     lake.write(tables.FEATURES, [*pictures, _features("picture", "visual", "v1", np.eye(6)[[2, 2, 2]])])
     lake.write(tables.TEXT_FEATURES, [*texts, _features("words", "text", "t1", np.eye(5)[[3]])])
     lake.write(tables.VIDEOS, [{"video_id": v, "status": "text_only", "has_audio": False} for v in FIRST])
+    lake.arrive(FIRST)
     records, aliases = {}, {}
 
     def day(date):
@@ -95,6 +97,7 @@ def days(spark, tmp_path_factory):
     lake.write(tables.FEATURES, [_features(v, "visual", "v1", np.eye(6)[[2, 2]]) for v in ("both", "seen")], FOURTH)
     lake.write(tables.TEXT_FEATURES, [_features(v, "text", "t2", np.ones((1, 3))) for v in ("both", "unseen")], FOURTH)
     lake.write(tables.VIDEOS, [{"video_id": v, "status": "text_only", "has_audio": False} for v in ("both", "seen", "unseen")], FOURTH)
+    lake.arrive(("both", "seen", "unseen"), FOURTH)
     day(FOURTH)
     decide(lake, "bbbb00000000", FIFTH)
     day(FIFTH)
@@ -181,6 +184,25 @@ def test_predicting_a_day_again_gives_the_same_rows(days):
     before = slices(days.lake, NEXT)
     assert days.lake.do(predict, NEXT).metrics == {"videos": 6}
     assert slices(days.lake, NEXT) == before
+
+
+def test_a_video_whose_text_was_taken_out_is_not_spoken_of_any_more(spark, tmp_path):
+    lake = SmallLake(spark, tmp_path)
+    lake.write(tables.FEATURES, [_features("picture", "visual", "v1", np.eye(6)[[1, 2]])])
+    lake.write(tables.TEXT_FEATURES, [_features(v, "text", "t1", np.eye(5)[[3]]) for v in ("picture", "words", "other")])
+    lake.write(tables.VIDEOS, [{"video_id": v, "status": "text_only", "has_audio": False} for v in ("picture", "words", "other")])
+    lake.arrive(["picture", "words", "other"])
+    lake.do(predict)
+    lake.arrive(["picture", "words"], NEXT)  # without text; the file of `picture` could not be read this time
+    lake.do(predict, NEXT)
+    assert list(slices(lake, NEXT).embeddings[ENCODER]) == ["picture"]
+    for table in (tables.EMBEDDINGS, tables.HASHES):
+        current = lake.run(date=NEXT).current(table).collect()
+        assert sorted((r.video_id, r.data_date) for r in current) == [("other", DAY), ("picture", NEXT)]
+        catalog.register(lake.lake, f"SELECT * FROM {table.name}_current")
+        assert sorted(r.video_id for r in spark.sql(f"SELECT * FROM {table.name}_current").collect()) == ["other", "picture"]
+    picture = {r.video_id: r.vector for r in lake.rows(tables.EMBEDDINGS, NEXT)}["picture"]
+    np.testing.assert_allclose(picture, np.array([0, 0.5, 0.5, 0, 0, 0, 0, 0, 0, 0, 0]) / np.sqrt(0.5), atol=1e-6)
 
 
 def test_without_any_features_it_steps_aside(spark, tmp_path):

@@ -1,5 +1,6 @@
 import pytest
 
+from reelhouse import tables
 from reelhouse.errors import VectorStoreError
 from tests.vectors.days import DAY1, DAY2, DAY3, VERSION, Days, code, unit
 
@@ -61,6 +62,16 @@ def test_a_day_that_lost_a_video_loses_its_vector(days):
     days.run("load_vectors", DAY2)
     assert days.run("reconcile", DAY2).record.metrics == {**NO_DIFFERENCE, "extra": 2}
     assert "x" not in days.held()
+
+
+def test_a_video_that_came_again_with_nothing_to_encode_loses_its_vectors(days):
+    loaded(days)
+    days.arrived(DAY2, "v2")
+    days.run("load_vectors", DAY2)
+    assert days.run("reconcile", DAY2).record.metrics == {**NO_DIFFERENCE, "extra": 2}
+    days.run("serve", DAY2)
+    assert days.held() == days.held("video_hash") == [f"v{i}" for i in range(8) if i != 2]
+    assert [row["videos"] for row in days.rows(tables.SERVING, DAY2)] == [7]
 
 
 def test_without_embeddings_it_steps_aside(days):

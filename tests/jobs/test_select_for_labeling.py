@@ -59,6 +59,7 @@ def lake(spark: SparkSession, tmp_path: Path) -> SmallLake:
         lake.write(tables.PREDICTIONS, predicted, model_version=version)
         vectors = [{"video_id": v, "model_version": version, "vector": [1.0, float(i)]} for i, v in enumerate(names)]
         lake.write(tables.EMBEDDINGS, vectors, model_version=version)
+    lake.arrive(names)
     lake.write(tables.LABELS, [_label(v, "pets") for v in names[:4]])
     return lake
 

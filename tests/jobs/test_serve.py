@@ -49,6 +49,26 @@ def test_a_trained_model_is_served_once_its_parts_are_there(days):
     assert (run.record.metrics, run.record.note) == ({"videos": 2}, "serving f00d")
 
 
+def test_a_version_that_lacks_videos_of_the_served_one_is_not_served_until_it_has_them(days):
+    days.predicted(DAY1, {"a": 0.1, "b": 0.2, "c": 0.3, "gone": 0.4})
+    days.run("load_vectors", DAY1)
+    days.run("serve", DAY1)
+    days.taken_down(DAY1, "gone")
+    days.predicted(DAY2, {"b": 0.2, "new": 0.5}, version="encoder-new")
+    days.run("load_vectors", DAY2)
+    run = days.run("serve", DAY2)
+    assert (run.record.status, run.record.metrics) == ("stepped_aside", {"videos_lacking": 2})
+    assert run.record.note == (
+        "encoder-new is not served: it lacks 2 videos that encoder-12ab has (a, c), which stays. Did an encoder change? Run the days of "
+        "those videos again, by `reelhouse daily --from 2026-01-01 --to 2026-01-02` or earlier, or set it back"
+    )
+    assert served(days, DAY2) == []
+    days.predicted(DAY2, {"a": 0.1, "b": 0.2, "c": 0.3, "new": 0.5}, version="encoder-new")
+    days.run("load_vectors", DAY2)
+    days.run("serve", DAY2)
+    assert [row[0] for row in served(days, DAY2)] == ["encoder-new"]
+
+
 def test_a_collection_with_a_row_too_many_is_not_served(days):
     days.predicted(DAY1, {"a": 0.1})
     days.run("load_vectors", DAY1)

@@ -34,13 +34,23 @@ class Days:
     def predicted(
         self, day: dt.date, videos: dict[str, float], version: str = VERSION, *, hashes: bool = True, classes: bool = False
     ) -> None:
-        """As predict publishes: embeddings (one angle a video) and hashes, and predictions of a trained model."""
+        """As predict publishes: embeddings (one angle a video) and hashes, and predictions of a trained model. The videos came
+        on the first of the days."""
+        self.arrived(DAY1, *videos)
         self._write(tables.EMBEDDINGS, day, [(v, unit(a)) for v, a in videos.items()], "video_id string, vector array<float>", version)
         kept = videos if hashes else {}
         self._write(tables.HASHES, day, [(v, code(round(a * 100))) for v, a in kept.items()], "video_id string, hash binary", version)
         if classes:
             top = "video_id string, task string, top array<struct<label_id:string,path:string,probability:double>>, entropy double"
             self._write(tables.PREDICTIONS, day, [(v, "category", [("food", "美食", 1.0)], 0.0) for v in videos], top, version)
+
+    def arrived(self, day: dt.date, *videos: str) -> None:
+        """Videos came on the day, besides those that did already."""
+        names = {*videos, *(row["video_id"] for row in self.rows(tables.VIDEO_TEXT, day))}
+        schema = "video_id string, hashtags array<string>, text string, tokens array<string>, language string, is_meaningful boolean"
+        rest = [c for c in tables.VIDEO_TEXT.names if c not in schema and c != "data_date"]
+        rows = [(v, [], "words", [], "en", True, *(None for _ in rest)) for v in sorted(names)]
+        self._write(tables.VIDEO_TEXT, day, rows, ", ".join([schema, *(f"{c} string" for c in rest)]))
 
     def taken_down(self, day: dt.date, *videos: str) -> None:
         schema = "video_id string, reason string, requested_by string, requested_at timestamp, content_sha256 array<string>"

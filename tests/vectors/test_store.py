@@ -1,6 +1,7 @@
 """VectorStore on a real Milvus Lite file."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -91,6 +92,14 @@ def test_rows_of_later_dates_are_told_apart(store):
     assert [i for i, _ in store.ids_and_checksums(EMBEDDING, VERSION, upto=DAY)] == ["v0000", "v0001", "v0003", "v0004"]
 
 
+def test_too_many_rows_of_later_dates_are_an_error_and_not_a_full_memory(store, monkeypatch):
+    filled(store, 3)
+    monkeypatch.setattr("reelhouse.vectors.store.NEWER_MAX", 2)
+    assert store.newer(EMBEDDING, VERSION, than=DAY) == set()
+    with pytest.raises(VectorStoreError, match=r"video_embedding__encoder_12ab holds 3 vectors of days after 2025-12-31, more than the 2 "):
+        store.newer(EMBEDDING, VERSION, than="2025-12-31")
+
+
 def test_search_equals_brute_force(store):
     vectors = filled(store, 300)
     for query in unit_vectors(5, seed=1):
@@ -149,6 +158,39 @@ def test_a_video_that_is_forgotten_leaves_every_collection(store):
     assert store.forget(["v0001", "unknown"]) == 2
     assert [store.count(EMBEDDING, version) for version in (VERSION, "other")] == [3, 3]
     assert store.delete(EMBEDDING, VERSION, ["v0001", "v0002"]) == 1
+
+
+HOSTILE = ["it's", "'", '"', "\\", 'say "hi"', "end\\", "x'] or video_id not in ['y", 'x"] or video_id not in ["y', "x') or ('1'='1",
+           "\\n", "\\u4e2d", "&1", "!0", "[", "视频'一'", "😀\"", "%s", "{a}", "\x7f", "\u2028", "'" * 256]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ids_with_quotes_are_ids_like_any_other(store, seed):
+    draw = random.Random(seed)
+    drawn = ("".join(draw.choices("\"'\\&!#[]01) nu中😀", k=draw.randrange(1, 9))) for _ in range(150))
+    ids = sorted({*HOSTILE, *drawn}, key=str.encode)
+    vectors = unit_vectors(len(ids), seed=seed)
+    store.ensure(EMBEDDING, VERSION, 8)
+    for _ in range(2):  # the second time each replaces a row
+        store.upsert(EMBEDDING, VERSION, [(video_id, v, i, DAY) for i, (video_id, v) in enumerate(zip(ids, vectors, strict=True))])
+    held = {video_id: i for i, video_id in enumerate(ids)}
+    assert list(store.ids_and_checksums(EMBEDDING, VERSION)) == list(held.items())
+    assert store.newer(EMBEDDING, VERSION, than="2025-12-31") == set(ids)
+    assert store.similar(VERSION, vectors[3], 1)[0][0] == ids[3]
+    for gone in (*HOSTILE[:9], "absent'", '" or "'):
+        assert store.forget([gone]) == (1 if held.pop(gone, None) is not None else 0)
+        assert list(store.ids_and_checksums(EMBEDDING, VERSION)) == list(held.items())
+    some = [*ids[::3], "absent'"]
+    assert store.delete(EMBEDDING, VERSION, some) == sum(video_id in held for video_id in some)
+    assert list(store.ids_and_checksums(EMBEDDING, VERSION)) == [pair for pair in held.items() if pair[0] not in some]
+
+
+def test_a_listing_goes_on_after_a_quote(store, monkeypatch):
+    monkeypatch.setattr("reelhouse.vectors.store.PAGE", 2)
+    ids = sorted([f"{letter}{mark}" for letter in "abc" for mark in "\"'\\&!["], key=str.encode)
+    store.ensure(EMBEDDING, VERSION, 8)
+    store.upsert(EMBEDDING, VERSION, [(video_id, v, 1, DAY) for video_id, v in zip(ids, unit_vectors(len(ids)), strict=True)])
+    assert [video_id for video_id, _ in store.ids_and_checksums(EMBEDDING, VERSION)] == ids
 
 
 def test_a_purge_removes_the_bytes_and_the_store_goes_on(tmp_path, store):

@@ -46,8 +46,8 @@ class DeliveredFile:
 
     @property
     def is_log(self) -> bool:
-        """A file of the inbox that holds something: it grows, is begun anew, but what it said once was said."""
-        return self.batch.startswith(INBOX) and (bool(self.chunks) or self.is_unfinished)
+        """A file of the inbox: it grows, is emptied and begun anew, but what it said once was said."""
+        return self.batch.startswith(INBOX)
 
 
 def delivered_files(deliveries: str, inbox: str, date: dt.date, block_bytes: int = BLOCK_BYTES) -> list[DeliveredFile]:

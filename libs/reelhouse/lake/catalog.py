@@ -64,15 +64,22 @@ def _view_definitions() -> dict[str, tuple[str, str]]:
 
 def _current_sql(table: Table) -> str:
     """The same fold as Lake.current, as SQL over everything written so far."""
-    leader = tables.ALL[table.follows] if table.follows else table
-    unit = leader.unit
-    grouped = ", ".join([*unit, "max(data_date) AS data_date"])
-    newest = f"SELECT {grouped} FROM {leader.name}" + (f" GROUP BY {', '.join(unit)}" if unit else "")
-    matches = " AND ".join([*(f"t.{c} = n.{c}" for c in unit), f"t.data_date {'>=' if table.follows else '='} n.data_date"])
-    sql = f"SELECT t.* FROM {table.name} t LEFT SEMI JOIN ({newest}) n ON {matches}"
+    sql = f"SELECT t.* FROM {table.name} t"
+    if table.follows:
+        sql += _newest_sql(tables.ALL[table.follows], "leader", ">=")
+    if not table.follows or table.newest_by is not None:
+        sql += _newest_sql(table, "newest", "=")
     if table.has_video and table.name != "bronze.deletions":
         sql += " LEFT ANTI JOIN bronze.deletions d ON t.video_id = d.video_id"
     return sql
+
+
+def _newest_sql(table: Table, name: str, how: str) -> str:
+    unit = table.unit
+    grouped = ", ".join([*unit, "max(data_date) AS data_date"])
+    newest = f"SELECT {grouped} FROM {table.name}" + (f" GROUP BY {', '.join(unit)}" if unit else "")
+    matches = " AND ".join([*(f"t.{c} = {name}.{c}" for c in unit), f"t.data_date {how} {name}.data_date"])
+    return f" LEFT SEMI JOIN ({newest}) {name} ON {matches}"
 
 
 def _used(statement: str) -> set[str]:

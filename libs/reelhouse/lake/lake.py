@@ -90,7 +90,9 @@ class Lake:
             leader = tables.ALL[table.follows]
             newest = _newest(self.read(leader, condition), leader.unit)
             matches = [rows[name] == newest[name] for name in leader.unit]
-            return rows.join(newest, on=[*matches, rows["data_date"] >= newest["data_date"]], how="left_semi")
+            rows = rows.join(newest, on=[*matches, rows["data_date"] >= newest["data_date"]], how="left_semi")
+            if table.newest_by is None:
+                return rows
         newest = _newest(rows, table.unit)
         return rows.join(newest, on=[*table.unit, "data_date"], how="left_semi").select(*table.names)
 

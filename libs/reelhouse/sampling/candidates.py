@@ -15,13 +15,23 @@ def settled_videos(task: str, labels: DataFrame, exports: DataFrame, *batches: D
     """video_id of every video that needs no (further) choosing for a task, once each.
 
     labels: silver.labels (newest rows); a video counts with an answer of 1 or 0. exports: bronze.label_exports; batches: earlier
-    (or today's) rows of gold.sample_batch and gold.active_batch.
+    (or today's) rows of gold.sample_batch and gold.active_batch. Those before an answer of -1 (people disagreed, or could not say)
+    don't count: the video is to be chosen again. Of its day, an export comes before the answer, a batch after it.
     """
     from pyspark.sql import functions as F
 
-    frames = [labels.where(F.col("answer").isin(0, 1)), exports, *batches]
-    chosen = [frame.where(F.col("task") == task).select("video_id") for frame in frames]
-    return reduce(lambda a, b: a.unionByName(b), chosen).distinct()
+    unanswered = labels.where((F.col("task") == task) & (F.col("answer") == -1)).select("video_id", F.col("data_date").alias("open_since"))
+    same = F.col("given.video_id") == F.col("open.video_id")
+    given_out = [(exports, F.col("data_date") <= F.col("open_since"))] + [(b, F.col("data_date") < F.col("open_since")) for b in batches]
+    given = [
+        frame.where(F.col("task") == task)
+        .alias("given")
+        .join(unanswered.alias("open"), on=same & earlier, how="left_anti")
+        .select("video_id")
+        for frame, earlier in given_out
+    ]
+    answered = labels.where((F.col("task") == task) & F.col("answer").isin(0, 1)).select("video_id")
+    return reduce(lambda a, b: a.unionByName(b), given, answered).distinct()
 
 
 def labelled_videos(task: str, labels: DataFrame) -> DataFrame:

@@ -204,6 +204,7 @@ EVALUATIONS = Table(
     key=["model_version", "slice", "metric", "data_date"],
 )
 
+# What a model says of a video holds until the video comes again; every delivery of one writes a row of silver.video_text.
 PREDICTIONS = Table(
     "gold.predictions",
     "What the model says of a video. One row per video, model version and task.",
@@ -222,6 +223,8 @@ PREDICTIONS = Table(
     ],
     key=["video_id", "model_version", "task", "data_date"],
     partition_by=["data_date", "model_version"],
+    newest_by=["video_id", "model_version", "task"],
+    follows="silver.video_text",
 )
 
 EMBEDDINGS = Table(
@@ -235,6 +238,8 @@ EMBEDDINGS = Table(
     ],
     key=["video_id", "model_version", "data_date"],
     partition_by=["data_date", "model_version"],
+    newest_by=["video_id", "model_version"],
+    follows="silver.video_text",
 )
 
 HASHES = Table(
@@ -248,6 +253,8 @@ HASHES = Table(
     ],
     key=["video_id", "model_version", "data_date"],
     partition_by=["data_date", "model_version"],
+    newest_by=["video_id", "model_version"],
+    follows="silver.video_text",
 )
 
 TABLES = [
@@ -264,12 +271,17 @@ LABELS_CURRENT = View(
 
 LABEL_QUEUE = View(
     "gold.label_queue",
-    "Videos that people should label now: both batches, less what was handed out or answered.",
-    """SELECT q.* FROM (
-         SELECT *, 'density' AS chosen_by FROM gold.sample_batch_current
-         UNION ALL SELECT *, 'active' AS chosen_by FROM gold.active_batch_current) q
-       LEFT ANTI JOIN bronze.label_exports e ON e.video_id = q.video_id AND e.task = q.task
-       LEFT ANTI JOIN silver.labels_current l ON l.video_id = q.video_id AND l.task = q.task""",
+    "Videos that people should label now: both batches, less what was answered, or handed out and not come back without an answer.",
+    """SELECT q.video_id, q.task, q.rank, q.reason, q.score, q.is_random, q.data_date, q.chosen_by FROM (
+         SELECT *, row_number() OVER (PARTITION BY video_id, task ORDER BY data_date DESC, chosen_by) AS place FROM (
+           SELECT *, 'density' AS chosen_by FROM gold.sample_batch_current
+           UNION ALL SELECT *, 'active' AS chosen_by FROM gold.active_batch_current)) q
+       LEFT ANTI JOIN silver.labels_current l ON l.video_id = q.video_id AND l.task = q.task AND l.answer IN (0, 1)
+       LEFT ANTI JOIN (
+         SELECT e.video_id, e.task FROM bronze.label_exports e LEFT ANTI JOIN silver.labels_current u
+         ON u.video_id = e.video_id AND u.task = e.task AND u.answer = -1 AND u.data_date >= e.data_date) h
+       ON h.video_id = q.video_id AND h.task = q.task
+       WHERE q.place = 1""",
 )
 
 TAGS_OF_VIDEOS = View(

@@ -42,8 +42,8 @@ class Table:
     `partition_by` starts with data_date, so that a day is replaced whole. `properties` are Delta's table properties.
     `newest_by` names what a newer day replaces in the current state: by default the key without data_date; [] where each
     day holds the whole state; ["video_id"] where a day holds all rows of a video. `follows` names a table of videos: only
-    rows from the day of its newest row on count, so that a new version of a video without frames has none. `jobs_part`:
-    the partitions that a job writes, where people write others.
+    rows from the day of its newest row on count, so that a new version of a video without frames has none. With `newest_by`
+    given too, of those the newest day's. `jobs_part`: the partitions that a job writes, where people write others.
     """
 
     name: str

@@ -127,6 +127,9 @@ TEXT_FEATURES = Table(
     "Text vector of a video by one text encoder.",
     columns=_FEATURE_COLUMNS,
     key=["video_id", "modality", "encoder_id", "data_date"],
+    newest_by=["video_id", "modality", "encoder_id"],
+    # a video whose text was taken out has no vector of it any more
+    follows="silver.video_text",
 )
 
 COPIES = Table(

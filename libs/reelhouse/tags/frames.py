@@ -40,18 +40,24 @@ def _document_batches(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]
         yield pd.DataFrame({"video_id": batch["video_id"], "tokens": tokens})
 
 
-def hashtag_videos(texts: DataFrame, minimum: int) -> dict[str, int]:
-    """Normal form of each meaningful hashtag that at least `minimum` videos carry -> how many videos."""
+def hashtag_videos(texts: DataFrame, minimum: int, tags_max: int) -> dict[str, int]:
+    """Normal form of each meaningful hashtag that at least `minimum` videos carry -> how many videos. Of more than tags_max such
+    hashtags those on most videos, ties by normal form."""
     from pyspark.sql import functions as F
 
     spelled = texts.select("video_id", F.explode("hashtags").alias("hashtag"))
-    rows = spelled.groupBy(F.lower("hashtag").alias("hashtag")).agg(F.countDistinct("video_id").alias("videos")).collect()
-    videos: dict[str, int] = {}
-    for row in rows:
-        tag = normal_form(row["hashtag"]) if meaningless_reason(row["hashtag"]) is None else ""
-        if tag and len(tag) <= LONGEST_TAG:
-            videos[tag] = videos.get(tag, 0) + row["videos"]  # spellings of one tag are hardly ever on one video
-    return {tag: number for tag, number in sorted(videos.items()) if number >= minimum}
+    counted = spelled.groupBy(F.lower("hashtag").alias("hashtag")).agg(F.countDistinct("video_id").alias("videos"))
+    # spellings of one tag are hardly ever on one video
+    tags = counted.mapInPandas(_tag_batches, "tag string, videos bigint").groupBy("tag").agg(F.sum("videos").alias("videos"))
+    most = tags.where(F.col("videos") >= minimum).orderBy(F.desc("videos"), "tag").limit(tags_max)
+    return dict(sorted((row["tag"], row["videos"]) for row in most.collect()))
+
+
+def _tag_batches(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    for batch in batches:
+        tags = [normal_form(h) if meaningless_reason(h) is None else "" for h in batch["hashtag"]]
+        kept = [0 < len(tag) <= LONGEST_TAG for tag in tags]
+        yield batch.assign(tag=tags).loc[kept, ["tag", "videos"]]
 
 
 def with_tags(tags: Mapping[str, str]) -> Callable[[DataFrame], DataFrame]:

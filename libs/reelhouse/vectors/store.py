@@ -15,6 +15,7 @@ import numpy as np
 
 from reelhouse.errors import NotFoundError, SettingsError, VectorError, VectorStoreError
 from reelhouse.vectors.embedded import EmbeddedFile
+from reelhouse.vectors.keys import GROWTH, id_of, key_of
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -24,6 +25,7 @@ HASH = "video_hash"
 HASH_BITS = 128
 ID_BYTES_MAX = 256
 PAGE = 5000  # ids a request when listing or deleting
+NEWER_MAX = 2_000_000  # ids held in memory when an old date is run again; of 64 bytes about 250 MB
 K_MAX = 16384  # Milvus returns no more hits a search
 
 VectorRow = tuple[str, Sequence[float] | bytes, int, str]
@@ -135,11 +137,17 @@ class VectorStore:
     def ids_and_checksums(self, kind: str, version: str, upto: str = "9999-12-31") -> Iterator[tuple[str, int]]:
         """Every (video_id, checksum) with data_date <= upto, in order of the id's UTF-8 bytes."""
         for row in self._pages(kind, version, f'data_date <= "{upto}"', ["video_id", "checksum"]):
-            yield row["video_id"], int(row["checksum"])
+            yield id_of(row["video_id"]), int(row["checksum"])
 
     def newer(self, kind: str, version: str, than: str) -> set[str]:
-        """Ids of rows with data_date > than: a run of an earlier date leaves them alone."""
-        return {row["video_id"] for row in self._pages(kind, version, f'data_date > "{than}"', ["video_id"])}
+        """Ids of rows with data_date > than: a run of an earlier date leaves them alone. VectorStoreError above NEWER_MAX."""
+        count = self.count(kind, version) - self.count(kind, version, upto=than)
+        if count > NEWER_MAX:
+            raise VectorStoreError(
+                f"{collection_name(kind, version)} holds {count:,} vectors of days after {than}, more than the {NEWER_MAX:,} that a run of "
+                f"an old date can tell apart in memory. Run the last date instead: it loads all that is missing."
+            )
+        return {id_of(row["video_id"]) for row in self._pages(kind, version, f'data_date > "{than}"', ["video_id"])} if count else set()
 
     # -- search
 
@@ -155,7 +163,7 @@ class VectorStore:
         query = _record(kind, "(the query)", vector, 0, "")["vector"]
         limit = min(k + len(left_out), K_MAX)
         (hits,) = self._call("search", collection_name(kind, version), data=[query], limit=limit, output_fields=["video_id"], **STRONG)
-        found = [(str(hit["entity"]["video_id"]), float(hit["distance"])) for hit in hits]
+        found = [(id_of(hit["entity"]["video_id"]), float(hit["distance"])) for hit in hits]
         return [(i, score) for i, score in found if i not in left_out][:k]
 
     def similar(self, version: str, vector: Sequence[float], k: int, exclude: Iterable[str] = ()) -> list[tuple[str, float]]:
@@ -166,7 +174,7 @@ class VectorStore:
 
     def _delete(self, name: str, ids: Iterable[str]) -> int:
         stream, removed = iter(ids), 0
-        while page := list(islice(stream, PAGE)):
+        while page := [key_of(video_id) for video_id in islice(stream, PAGE)]:
             there = self._call("get", name, ids=page, output_fields=["video_id"], **STRONG)
             if there:
                 self._call("delete", name, ids=[row["video_id"] for row in there])
@@ -199,7 +207,7 @@ class VectorStore:
         from pymilvus import DataType
 
         schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
-        schema.add_field("video_id", DataType.VARCHAR, is_primary=True, max_length=ID_BYTES_MAX)
+        schema.add_field("video_id", DataType.VARCHAR, is_primary=True, max_length=GROWTH * ID_BYTES_MAX)
         schema.add_field("vector", DataType.BINARY_VECTOR if kind == HASH else DataType.FLOAT_VECTOR, dim=dimension)
         schema.add_field("checksum", DataType.INT64)
         schema.add_field("data_date", DataType.VARCHAR, max_length=10)
@@ -260,4 +268,4 @@ def _record(kind: str, video_id: str, vector: Sequence[float] | bytes, checksum:
         value = np.asarray(vector, np.float32)  # (dimension,)
         if value.ndim != 1 or not np.isfinite(value).all():
             raise VectorError(f"the vector of {video_id} must be finite numbers; it holds NaN, infinity or no numbers")
-    return {"video_id": video_id, "vector": value, "checksum": int(checksum), "data_date": date}
+    return {"video_id": key_of(video_id), "vector": value, "checksum": int(checksum), "data_date": date}

@@ -1,0 +1,58 @@
+"""Which videos are settled, and the queue that people label from: both for one planted history."""
+
+import datetime as dt
+
+import pytest
+
+from reelhouse import tables
+from reelhouse.lake import catalog
+from reelhouse.sampling.candidates import settled_videos
+from tests.jobs.small_lake import SmallLake, _label
+
+FIRST, SECOND, THIRD = (dt.date(2026, 1, day) for day in (1, 2, 3))
+QUEUED = {"task": "category", "rank": 1, "reason": "r", "is_random": False}
+# video: days of its batch, its export and its answer (None: never), the answer; whether it is settled on the third day; in the queue
+HISTORY = {
+    "fresh": (None, None, None, 0, False, False),
+    "chosen": (FIRST, None, None, 0, True, True),
+    "handed_out": (FIRST, FIRST, None, 0, True, False),
+    "yes": (FIRST, FIRST, SECOND, 1, True, False),
+    "no": (FIRST, FIRST, SECOND, 0, True, False),
+    "disputed": (FIRST, FIRST, SECOND, -1, False, True),
+    "disputed_at_once": (FIRST, SECOND, SECOND, -1, False, True),
+    "handed_out_again": (FIRST, THIRD, SECOND, -1, True, False),
+    "chosen_again": (THIRD, FIRST, SECOND, -1, True, True),
+    "of_another_task": (FIRST, FIRST, SECOND, -1, False, True),
+}
+
+
+@pytest.fixture(scope="module")
+def lake(spark, tmp_path_factory):
+    made = SmallLake(spark, tmp_path_factory.mktemp("lake"))
+    for day in (FIRST, SECOND, THIRD):
+        of_day = {n: [v for v, facts in HISTORY.items() if facts[n] == day] for n in range(3)}
+        table = tables.ACTIVE_BATCH if day == THIRD else tables.SAMPLE_BATCH
+        made.write(table, [{"video_id": v, **QUEUED} for v in of_day[0]], day)
+        exports = [{"event_id": v, "video_id": v, "task": "category", "batch": "b"} for v in of_day[1]]
+        made.write(tables.LABEL_EXPORTS, exports, day, batch="b")
+        labels = [_label(v, "pets", HISTORY[v][3]) for v in of_day[2]]
+        others = [_label("of_another_task", "x", 1) | {"task": "domain"}] if day == SECOND else []
+        made.write(tables.LABELS, labels + others, day)
+    # the batch from before it was disputed
+    made.write(tables.SAMPLE_BATCH, [{"video_id": "chosen_again", **QUEUED}], SECOND)
+    return made
+
+
+def test_a_video_without_an_answer_is_settled_only_by_what_came_after_its_dispute(lake):
+    run = lake.run(date=THIRD)
+    batches = run.upto(tables.SAMPLE_BATCH), run.upto(tables.ACTIVE_BATCH)
+    found = settled_videos("category", run.current(tables.LABELS), run.upto(tables.LABEL_EXPORTS), *batches)
+    assert sorted(r.video_id for r in found.collect()) == sorted(v for v, facts in HISTORY.items() if facts[4])
+
+
+def test_the_queue_shows_each_video_once_and_disputed_ones_again(lake):
+    catalog.register(lake.lake, "SELECT * FROM gold.label_queue")
+    rows = lake.lake.spark.sql("SELECT video_id, chosen_by, data_date FROM gold.label_queue ORDER BY video_id").collect()
+    wanted = {v: facts[0] for v, facts in sorted(HISTORY.items()) if facts[5]}
+    assert [(r.video_id, r.data_date) for r in rows] == list(wanted.items())
+    assert [r.chosen_by for r in rows] == ["active" if day == THIRD else "density" for day in wanted.values()]
