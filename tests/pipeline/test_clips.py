@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from reelhouse import tables
 from reelhouse.explain import facts
+from reelhouse.lake.environment import installed
 from reelhouse.pipeline import Pipeline
 from reelhouse.similar import similar_videos
 from tests.clips import clip_files, write_delivery
@@ -86,7 +87,7 @@ def test_the_model_trained_on_clips_is_served_with_every_vector(clips: Pipeline)
     assert dict(clips.services.vectors.ids_and_checksums("video_hash", serving.model_version)).keys() == ids
     run = clips.lake.read(tables.RUNS).where("job = 'train'").first()
     assert run is not None
-    assert clips.settings.training.launcher == "horovod"
+    assert (clips.settings.training.launcher, installed().launcher) == ("auto", "horovod")
     assert run.metrics["train_accuracy"] > 0.5
 
 
