@@ -59,10 +59,10 @@ def run_ranks(folder: Path, launch: Launch, each_look: Callable[[], None] = lamb
 
 def _horovod(folder: Path, launch: Launch) -> list[tuple[list[str], dict[str, str]]]:
     where = ["-H", launch.hosts] if launch.hosts else ["-H", f"localhost:{launch.ranks}", "--network-interfaces", _loopback()]
-    # horovodrun writes what rank i says to logs/rank.i/
+    # horovodrun writes what rank i says to logs/rank.i/; its cache of what it found out about hosts would lie in the home folder
     command = [
         sys.executable, "-c", "from horovod.runner.launch import run_commandline; run_commandline()",
-        "-np", str(launch.ranks), "--gloo", *where, "--output-filename", str(folder / "logs"),
+        "-np", str(launch.ranks), "--gloo", "--disable-cache", *where, "--output-filename", str(folder / "logs"),
         sys.executable, "-m", "reelhouse.training.worker", str(folder),
     ]  # fmt: skip
     return [(command, {} if launch.hosts else {"HOROVOD_GLOO_IFACE": _loopback()})]
