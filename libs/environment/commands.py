@@ -32,7 +32,10 @@ def tool_environment(layout: Layout, environ: Mapping[str, str] = os.environ) ->
         "UV_PYTHON_DOWNLOADS": "never",
         "PYTHONNOUSERSITE": "1",
         "SPARK_LOCAL_IP": "127.0.0.1",
+        # Java counts its work in files below /tmp, wherever its temporary folder is
+        "JAVA_TOOL_OPTIONS": f"{environ.get('JAVA_TOOL_OPTIONS', '')} -XX:-UsePerfData".strip(),
     }
+    kept.setdefault("TMPDIR", str(layout.temporary))
     # uv does not read pip's settings: a machine behind a mirror or a proxy often has only those
     for pip_name, uv_name in (("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), ("PIP_CERT", "SSL_CERT_FILE")):
         if pip_name in environ and uv_name not in environ:
@@ -46,6 +49,7 @@ class Runner:
     def __init__(self, layout: Layout) -> None:
         self.log = layout.log
         self.environ = tool_environment(layout)
+        layout.temporary.mkdir(parents=True, exist_ok=True)
 
     def run(
         self,

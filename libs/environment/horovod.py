@@ -139,7 +139,7 @@ def install_wheel(layout: Layout, run: Runner, uv: Path, wheel: Path) -> None:
 def check_two_ranks(layout: Layout, run: Runner) -> None:
     """Two processes under horovodrun agree on a sum."""
     run.run(
-        [layout.bin / "horovodrun", "-np", "2", "--gloo", layout.python, CHECKS / "sum_two_ranks.py"],
+        [layout.bin / "horovodrun", "-np", "2", "--gloo", "--disable-cache", layout.python, CHECKS / "sum_two_ranks.py"],
         wanted="run two Horovod processes",
         advice=ADVICE,
         cwd=layout.share,

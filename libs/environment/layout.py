@@ -14,6 +14,11 @@ class Layout:
     cache: Path
 
     @property
+    def temporary(self) -> Path:
+        """Temporary files of the set-up and of reelhouse, which clears it (libs/reelhouse/scratch.py)."""
+        return self.cache / "tmp"
+
+    @property
     def venv(self) -> Path:
         return self.top / ".venv"
 

@@ -45,6 +45,12 @@ class LockedError(ReelhouseError):
     exit_code = 5
 
 
+class ReadOnlyError(ReelhouseError):
+    """A statement that would change something where only questions are taken."""
+
+    exit_code = 2
+
+
 class VideoError(ReelhouseError):
     """One video can't be used. `rule` is a short name for ops.quarantine: missing_file, empty_file, not_a_video, no_frames, ..."""
 

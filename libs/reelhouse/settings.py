@@ -120,7 +120,7 @@ class TagSettings(Section):
 
 class TrainingSettings(Section):
     task: str
-    launcher: Literal["horovod", "torch"]
+    launcher: Literal["auto", "horovod", "torch"]
     ranks: Positive
     hosts: str
     epochs: Positive

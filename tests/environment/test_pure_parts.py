@@ -50,6 +50,14 @@ def test_every_cache_of_the_tools_is_in_the_one_folder(checkout):
     assert environ["PATH"] == f"{checkout.bin}:/bin"
 
 
+def test_temporary_files_lie_in_the_one_folder_too_unless_the_caller_has_a_folder_of_his_own(checkout):
+    environ = tool_environment(checkout, {"JAVA_TOOL_OPTIONS": "-Xmx1g"})
+    assert (environ["TMPDIR"], environ["JAVA_TOOL_OPTIONS"]) == (f"{checkout.cache}/tmp", "-Xmx1g -XX:-UsePerfData")
+    assert tool_environment(checkout, {"TMPDIR": "/mine"})["TMPDIR"] == "/mine"
+    made = Runner(checkout).run(["mktemp"], wanted="make a file", advice="", extra={"TMPDIR": str(checkout.temporary)})
+    assert Path(made.strip()).parent == checkout.temporary
+
+
 def test_a_folder_of_wheels_in_the_callers_settings_is_not_used_and_its_mirror_is_handed_to_uv(checkout):
     environ = tool_environment(checkout, {"PIP_FIND_LINKS": "/opt/wheels", "PIP_INDEX_URL": "mirror", "PYTHONPATH": "/x"})
     assert environ.keys().isdisjoint({"PIP_FIND_LINKS", "PYTHONPATH"})

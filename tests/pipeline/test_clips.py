@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -12,7 +13,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from reelhouse import tables
-from reelhouse.explain import facts
+from reelhouse.explain import chain, facts
+from reelhouse.lake.environment import installed
 from reelhouse.pipeline import Pipeline
 from reelhouse.similar import similar_videos
 from tests.clips import clip_files, write_delivery
@@ -86,7 +88,7 @@ def test_the_model_trained_on_clips_is_served_with_every_vector(clips: Pipeline)
     assert dict(clips.services.vectors.ids_and_checksums("video_hash", serving.model_version)).keys() == ids
     run = clips.lake.read(tables.RUNS).where("job = 'train'").first()
     assert run is not None
-    assert clips.settings.training.launcher == "horovod"
+    assert (clips.settings.training.launcher, installed().launcher) == ("auto", "horovod")
     assert run.metrics["train_accuracy"] > 0.5
 
 
@@ -96,7 +98,21 @@ def test_similar_clips_and_all_that_is_known_of_one(clips: Pipeline):
     scores = [score for _, score, *_ in found]
     assert scores == sorted(scores, reverse=True)
     assert all(Path(uri).is_file() for *_, uri in found)
-    known = {fact.table.name for fact in facts(clips.lake, clips.ledger, clips.jobs, "askanything/yoga.mp4")}
+    said = list(facts(clips.lake, "askanything/yoga.mp4"))
+    known = {fact.table.name for fact in said}
+    title = next(fact.row["title"] for fact in said if fact.table is tables.VIDEO_ARRIVALS)
+    assert "瑜伽" in title
+    runs = {r.job: r.run_id for r in clips.lake.read(tables.RUNS).collect()}
+    writers = {job.name: job.writes for job in clips.jobs}
+    assert all(fact.run_id == next(runs[job] for job, wrote in writers.items() if fact.table.name in wrote) for fact in said)
+    snapshot = clips.lake.read(tables.SNAPSHOTS).first()
+    assert snapshot is not None
+    lines = list(chain(clips.lake, said))
+    examples = snapshot.train_rows + snapshot.calibration_rows + snapshot.evaluation_rows
+    assert lines[2] == f"  <- snapshot {snapshot.snapshot_id} of {examples} videos"
+    assert re.search(r"  <- \d+ labels by manifest, from .*manifest\.csv", lines[3])
+    (broken,) = [fact for fact in facts(clips.lake, "decord/corrupted.mp4") if fact.table is tables.QUARANTINE]
+    assert (broken.row["job"], broken.run_id) == ("extract", runs["extract"])
     assert {
         "bronze.video_arrivals", "silver.videos", "silver.frames", "silver.features", "silver.video_text", "silver.copies", "silver.labels",
         "gold.clusters", "gold.predictions", "gold.embeddings", "gold.hashes", "gold.evaluations", "ops.promotions",

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
 import subprocess
 import sys
+import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from pyspark.sql import SparkSession
 
 from reelhouse import tables
+from reelhouse.explain import chain, facts, made_by
 from reelhouse.lake import Lake, catalog
 from reelhouse.pipeline import flow_chart, load_jobs
 from reelhouse.replay import compare
@@ -23,12 +29,16 @@ README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 DAY = dt.date(2026, 1, 1)
 
 
-def reelhouse(folder: Path, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(REELHOUSE), *arguments], cwd=folder, input=given, capture_output=True, text=True, timeout=900, check=False)
+def reelhouse(
+    folder: Path, *arguments: str, given: str | None = None, environ: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(REELHOUSE), *arguments], cwd=folder, env=environ, input=given, capture_output=True, text=True, timeout=900, check=False
+    )
 
 
-def said(folder: Path, *arguments: str, given: str | None = None) -> str:
-    done = reelhouse(folder, *arguments, given=given)
+def said(folder: Path, *arguments: str, given: str | None = None, environ: dict[str, str] | None = None) -> str:
+    done = reelhouse(folder, *arguments, given=given, environ=environ)
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
 
@@ -37,9 +47,46 @@ def said(folder: Path, *arguments: str, given: str | None = None) -> str:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where `reelhouse sample` (90 videos, one day) and `reelhouse daily --sample` were run."""
     folder = tmp_path_factory.mktemp("newcomer")
-    said(folder, "sample", "--videos", "90", "--days", "1")
-    (folder / "daily.txt").write_text(said(folder, "daily", "--sample"), encoding="utf-8")
+    (folder / "home").mkdir()
+    with tempfile.TemporaryDirectory(prefix="rc") as cache:  # with a short path: a socket's address must fit
+        environ = {name: value for name, value in os.environ.items() if name not in ("TMPDIR", "TEMP", "TMP")}
+        environ |= {"HOME": str(folder / "home"), "REELHOUSE_CACHE": cache}
+        said(folder, "sample", "--videos", "90", "--days", "1", environ=environ)
+        watch = _Watch(Path(cache), folder)
+        (folder / "daily.txt").write_text(said(folder, "daily", "--sample", environ=environ), encoding="utf-8")
+        elsewhere, known = watch.end()
+        (folder / "elsewhere.txt").write_text("\n".join(elsewhere))
+        (folder / "scratch.txt").write_text("\n".join(path.removeprefix(cache) for path in known if path.startswith(cache)))
     return folder
+
+
+class _Watch(threading.Thread):
+    """Sees where the processes that a command starts have files and sockets open, and Java its counters, outside of `known`."""
+
+    def __init__(self, *known: Path) -> None:
+        super().__init__(daemon=True)
+        self._known, self._seen, self._over = tuple(map(str, known)), set[str](), threading.Event()
+        self.start()
+
+    def _look(self) -> Iterator[str]:
+        for child in psutil.Process().children(recursive=True):
+            yield from (str(file) for file in Path("/tmp").glob(f"hsperfdata_*/{child.pid}"))
+            try:
+                yield from (file.path for file in child.open_files())
+                yield from (str(socket.laddr) for socket in child.net_connections("unix"))
+            except psutil.Error:
+                continue
+
+    def run(self) -> None:
+        while not self._over.wait(0.3):
+            self._seen.update(self._look())
+
+    def end(self) -> tuple[list[str], list[str]]:
+        """Paths in the system's folder for temporary files, and in `known`."""
+        self._over.set()
+        self.join()
+        known = {path for path in self._seen if path.startswith(self._known)}
+        return sorted(path for path in self._seen - known if path.startswith("/tmp/")), sorted(known)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +109,14 @@ def test_daily_ends_with_what_each_step_did_what_was_found_and_what_to_do_next(f
     assert video
     assert 'reelhouse sql "select * from gold.label_queue order by rank" --root warehouse-sample' in text
     assert "reelhouse daily --videos FOLDER" in text
+
+
+def test_a_run_writes_into_its_folder_and_the_cache_folder_only(folder: Path):
+    assert list((folder / "home").iterdir()) == []
+    assert (folder / "elsewhere.txt").read_text() == ""
+    used = (folder / "scratch.txt").read_text()
+    assert re.search(r"^/tmp/reelhouse-\w+/spark\.log$", used, re.MULTILINE)
+    assert re.search(r"^/tmp/tmp\w+_milvus\.db\.sock$", used, re.MULTILINE)
 
 
 def test_similar_lists_titles_scores_and_files(folder: Path, lake: Lake):
@@ -87,16 +142,29 @@ def test_sql_answers_by_name_alone_and_line_by_line(folder: Path, lake: Lake):
     count = lake.read(tables.VIDEO_ARRIVALS).count()
     answer = said(folder, "sql", "select count(*) videos from bronze.video_arrivals", "--root", "warehouse-sample")
     assert answer.split() == ["videos", *answer.split()[1:-1], f"{count}"]
-    lines = "select count(*) from silver.videos_current;\nselect nonsense from nowhere\nselect 41 + 1 answer\nexit\n"
-    asked = said(folder, "sql", "--root", "warehouse-sample", given=lines)
-    assert "42" in asked
+    lines = ["select count(*) from silver.videos_current;", "select nonsense from nowhere", "delete from silver.videos"]
+    asked = reelhouse(folder, "sql", "--root", "warehouse-sample", given="\n".join([*lines, "select 41 + 1 answer", "exit", ""]))
+    assert asked.returncode == 0
+    found = [part.split() for part in asked.stdout.split("sql> ")]
+    newest = lake.current(tables.VIDEOS, "true").count()
+    assert (found[1][0], found[1][-1]) == ("count(1)", str(newest))
+    assert (found[4][0], found[4][-1]) == ("answer", "42")
+    assert "TABLE_OR_VIEW_NOT_FOUND" in asked.stderr
+    assert "`nowhere`" in asked.stderr
+    assert "`reelhouse sql` only reads" in " ".join(asked.stderr.split())
+    assert "Traceback" not in asked.stderr
 
 
-def test_tables_settings_plan_runs_and_explain_tell_what_they_are_for(folder: Path):
+def test_tables_settings_plan_runs_and_explain_tell_what_they_are_for(folder: Path, lake: Lake):
     assert re.search(r"gold\.predictions +│ What the model says of a video", said(folder, "tables"))
     columns = said(folder, "tables", "gold.predictions")
     assert "entropy of all classes' probabilities, in nats" in columns
     assert "partitions: data_date, model_version" in columns
+    view = said(folder, "tables", "gold.label_queue")
+    assert "gold.label_queue  Videos that people should label now: both batches, less what was handed out or answered." in view
+    assert "LEFT ANTI JOIN bronze.label_exports e ON e.video_id = q.video_id AND e.task = q.task" in view
+    assert re.search(r"^rank +│ int +│ \w+", view, re.MULTILINE)
+    assert re.search(r"^chosen_by +│ string +│", view, re.MULTILINE)
     unknown = reelhouse(folder, "tables", "gold.nothing")
     assert unknown.returncode != 0
     assert "there is no table 'gold.nothing'" in unknown.stderr
@@ -107,9 +175,57 @@ def test_tables_settings_plan_runs_and_explain_tell_what_they_are_for(folder: Pa
     assert len(re.findall("up to date", plan)) == len(load_jobs())
     assert len(re.findall("never run", said(folder, "plan", "--date", "2026-01-02", *root))) == len(load_jobs())
     assert re.search(r"2026-01-01 │ +serve +│ succeeded", said(folder, "runs", "--date", "2026-01-01", *root))
+    run = lake.read(tables.RUNS).where("job = 'train'").first()
+    assert run is not None
+    shown = said(folder, "runs", run.run_id, *root)
+    for value in (run.run_id, run.settings_hash, run.code_version, run.inputs["model"], f"{run.metrics['train_accuracy']:,.3f}"):
+        assert re.search(rf"│ {re.escape(value)}\b", shown), value
+    for read in run.reads:
+        assert re.search(rf"reads +│ {read.table} +│ {read.slice} +│ +{read.rows} +│ {read.fingerprint}", shown), read
+    ingested = lake.read(tables.RUNS).where("job = 'ingest'").first()
+    assert ingested is not None
     explained = said(folder, "explain", "v0001", *root)
     for name in ("bronze.video_arrivals", "silver.video_text", "gold.embeddings", "ops.promotions", "gold.training_snapshots"):
         assert name in explained, name
+    assert f"made by ingest  run {ingested.run_id}  code {ingested.code_version}  settings {ingested.settings_hash}" in explained
+    for name, value in ingested.inputs.items():
+        assert name == "taken down" or f"with {name} = {value}" in explained
+
+
+def test_an_embedding_is_traced_to_the_labels_the_people_and_the_files(folder: Path, lake: Lake):
+    example = lake.read(tables.TRAINING_EXAMPLES).join(lake.read(tables.LABEL_EVENTS), "video_id", "left_semi").orderBy("video_id").first()
+    assert example is not None
+    runs = {r.job: r for r in lake.read(tables.RUNS).collect()}
+    known = list(facts(lake, example.video_id))
+    made = {fact.table.name: fact for fact in known}
+    (embedding,) = [fact for fact in known if fact.table is tables.EMBEDDINGS]
+    version = embedding.row["model_version"]
+    assert embedding.run_id == runs["predict"].run_id
+    assert runs["train"].inputs["model"] == version
+    assert made["ops.promotions"].row["snapshot_id"] == example.snapshot_id
+    writers = {"silver.features": "extract", "silver.labels": "fold_labels", "bronze.label_events": "import_labels"}
+    writers |= {"gold.evaluations": "evaluate"}
+    assert {name: made[name].run_id for name in writers} == {name: runs[job].run_id for name, job in writers.items()}
+    answers = [fact.row for fact in known if fact.table is tables.LABEL_EVENTS]
+    assert {answer["annotator_id"] for answer in answers} <= {"annotator1", "annotator2", "annotator3", "manifest"}
+    lines = list(chain(lake, known))
+    assert lines[:2] == [
+        f"embedding of 2026-01-01, made by run {embedding.run_id}",
+        f"  <- model {version}, trained by run {runs['train'].run_id}",
+    ]
+    assert lines[2].startswith(f"  <- snapshot {example.snapshot_id} of ")
+    for answer in answers:
+        assert any(line.endswith(f"labels by {answer['annotator_id']}, from {answer['source_file']}") for line in lines[3:])
+    ours, of_model = made_by(embedding.run), made_by(made["silver.labels"].run)
+    assert re.search(r"gold\.|silver\.features \(up to the day, \d+ rows\)", ours[1])
+    assert "bronze.label_events (up to the day" in of_model[1]
+
+
+def test_of_a_refused_row_the_quarantine_is_shown_and_who_refused_it(lake: Lake):
+    (fact,) = facts(lake, "bad-time")
+    assert (fact.table.name, fact.row["rule"]) == ("ops.quarantine", "bad_timestamp")
+    assert "yesterday" in fact.row["reason"] + (fact.row["row"] or "")
+    assert fact.run_id == lake.read(tables.RUNS).where("job = 'ingest'").collect()[0].run_id
 
 
 def test_an_unknown_setting_and_a_missing_source_are_one_sentence(tmp_path: Path):

@@ -159,11 +159,11 @@ def test_a_takedown_hides_a_video_at_once_and_a_purge_removes_its_bytes(opened, 
     shutil.copytree(whole_days[0], root)
     pipeline = opened(root, deliveries)
     vectors = pipeline.services.vectors
-    assert any(f.table is tables.EMBEDDINGS for f in facts(pipeline.lake, pipeline.ledger, pipeline.jobs, GONE))
+    assert any(f.table is tables.EMBEDDINGS for f in facts(pipeline.lake, GONE))
     take_down(pipeline.lake, vectors, GONE, DAY2, "asked by the author", "desk")
     take_down(pipeline.lake, vectors, GONE, DAY2, "asked again", "desk")
     with pytest.raises(NotFoundError, match="was taken down"):
-        list(facts(pipeline.lake, pipeline.ledger, pipeline.jobs, GONE))
+        list(facts(pipeline.lake, GONE))
     for table in tables.ALL.values():
         if table.has_video and table not in (tables.DELETIONS, tables.QUARANTINE):
             assert pipeline.lake.read(table).where(F.col("video_id") == GONE).isEmpty(), table.name

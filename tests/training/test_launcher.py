@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import time
@@ -6,11 +7,13 @@ import numpy as np
 import psutil
 import pytest
 
+from reelhouse import settings as settings_module
 from reelhouse.errors import TrainingError
 from reelhouse.models import load
 from reelhouse.models.inference import run_model
 from reelhouse.training import reading
-from reelhouse.training.launcher import Launch, run_ranks
+from reelhouse.training.fit import SnapshotFacts, fit
+from reelhouse.training.launcher import Launch, launcher_of, run_ranks
 from reelhouse.training.loop import Trainer
 from reelhouse.training.ranks import OneRank
 from tests.training.planted import plan_of, write_snapshot
@@ -157,6 +160,31 @@ def test_ranks_end_when_the_process_that_asked_for_them_is_gone(tmp_path):
     while processes_on(folder) and time.monotonic() < deadline:
         time.sleep(0.5)
     assert processes_on(folder) == []
+
+
+def record_of(folder, launcher):
+    record = folder / "environment.json"
+    record.write_text(json.dumps({"java_home": None, "jars": [], "launcher": launcher}))
+    return str(record)
+
+
+@pytest.mark.parametrize("built", LAUNCHERS)
+def test_auto_is_the_launcher_that_the_set_up_recorded_and_a_named_one_stays(tmp_path, monkeypatch, built):
+    monkeypatch.setenv("REELHOUSE_ENVIRONMENT", record_of(tmp_path, built))
+    assert settings_module.load().training.launcher == "auto"
+    assert [launcher_of(setting) for setting in ("auto", *LAUNCHERS)] == [built, *LAUNCHERS]
+
+
+@pytest.mark.slow
+def test_where_horovod_was_left_out_the_default_settings_train_with_torch(tmp_path, monkeypatch):
+    monkeypatch.setenv("REELHOUSE_ENVIRONMENT", record_of(tmp_path, "torch"))
+    planted = plan_of(write_snapshot(tmp_path, 40, 30), 70)
+    snapshot = SnapshotFacts("s", planted.model.task, planted.model.label_ids, planted.model.layout, 70)
+    settings = settings_module.load(values={"training.epochs": 2, "training.ranks": 2}).training
+    fitted = fit(snapshot, planted.files, settings, tmp_path / "fit")
+    assert [f["epoch"] for f in fitted.epochs] == [1, 2]
+    assert json.loads((tmp_path / "fit" / "launch.json").read_text())["launcher"] == "torch"
+    assert load(fitted.model).config.label_ids == planted.model.label_ids
 
 
 def test_horovod_is_needed_for_several_machines(tmp_path):

@@ -54,6 +54,16 @@ def test_names_hold_only_what_milvus_takes():
     assert collection_name(HASH, "12ab") == "video_hash__12ab"
 
 
+def test_the_server_writes_nothing_into_the_home_folder(tmp_path, store, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    filled(store, 3)
+    assert store.count(EMBEDDING, VERSION) == 3
+    assert os.environ["HOME"] == str(home)
+    assert list(home.iterdir()) == []
+
+
 def test_a_store_that_was_never_used_makes_no_file(tmp_path, store):
     assert (store.state(), store.list_collections(), store.exists(EMBEDDING, VERSION), store.forget(["a"])) == ("absent", [], False, 0)
     store.purge(["a"])

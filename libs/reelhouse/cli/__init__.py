@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from reelhouse import scratch
 from reelhouse.cli import asking, removing, running
 from reelhouse.errors import ReelhouseError
 
@@ -17,6 +18,7 @@ for group in (running.app, asking.app, removing.app):
 def main() -> None:
     """Entry point: a named error is shown as a sentence, with its exit code."""
     try:
+        scratch.use_cache_folder()
         app()
     except ReelhouseError as error:
         print(f"reelhouse: {error}", file=sys.stderr)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,14 +32,14 @@ def sql(
 
     with open_lake(settings_of(conf, values, root)) as lake:
         if statement is not None:
-            _answer(lake, statement, limit)
+            answer(lake, statement, limit)
             return
         show.progress("every table by name; `reelhouse tables` lists them; end with exit")
         while (line := _prompt()) is not None:
             try:
-                _answer(lake, line, limit)
+                answer(lake, line, limit)
             except ReelhouseError as error:
-                show.errors.print(str(error))
+                show.errors.print(str(error), markup=False, soft_wrap=True)
 
 
 def _prompt() -> str | None:
@@ -48,15 +50,18 @@ def _prompt() -> str | None:
     return None if line in ("exit", "quit") else line or "select 1 where false"
 
 
-def _answer(lake: Lake, statement: str, limit: int) -> None:
+def answer(lake: Lake, statement: str, limit: int) -> None:
+    """Print what a question to the tables finds. ReadOnlyError if it is none, NotFoundError with Spark's words if that fails."""
     from pyspark.errors import PySparkException
 
     from reelhouse import show
     from reelhouse.lake import catalog
+    from reelhouse.lake.reading import check_reads
 
     reading = statement.lstrip(" (").lower().startswith(("select", "with"))
-    catalog.register(lake, statement if reading else None)
     try:
+        check_reads(lake.spark, statement)
+        catalog.register(lake, statement if reading else None)
         rows = lake.spark.sql(statement)
         found = rows.limit(limit + 1).collect()
     except PySparkException as error:
@@ -76,6 +81,10 @@ def tables(name: Annotated[str | None, typer.Argument(help="one table, e.g. gold
     if name is None:
         show.table(sorted(catalog.names().items()), ["table or view", "what it holds"])
         return
+    view = catalog.view_of(name)
+    if view is not None:
+        _show_view(name, *view)
+        return
     if name not in known.ALL:
         raise NotFoundError(f"there is no table {name!r}; `reelhouse tables` lists them")
     table = known.ALL[name]
@@ -87,29 +96,82 @@ def tables(name: Annotated[str | None, typer.Argument(help="one table, e.g. gold
     )
 
 
+def _show_view(name: str, comment: str, question: str, said: dict[str, str]) -> None:
+    from reelhouse import show
+    from reelhouse.lake import catalog
+
+    # what columns a view has is known to Spark alone; a lake without tables will do
+    with open_lake(settings_module.load(values={"spark.master": "local[1]"})) as lake:
+        catalog.register(lake, f"select * from {name}")
+        columns = lake.spark.table(name).schema.fields
+    show.console.print(f"[bold]{name}[/]  {show.plain(comment)}\na view:\n{show.plain(textwrap.dedent(question))}\n")
+    show.table([(c.name, c.dataType.simpleString(), said.get(c.name, "")) for c in columns], ["column", "type", "what it is"])
+
+
 @app.command()
-def runs(date: Day = None, limit: Annotated[int, typer.Option()] = 40, conf: Conf = None, values: Set = None, root: Root = None) -> None:
-    """Show the ledger: what ran, what it read, wrote and refused."""
+def runs(
+    run_id: Annotated[str | None, typer.Argument(help="one run, shown in full")] = None,
+    date: Day = None,
+    limit: Annotated[int, typer.Option(help="runs shown at most")] = 40,
+    conf: Conf = None,
+    values: Set = None,
+    root: Root = None,
+) -> None:
+    """Show the ledger: what ran, what it read, wrote and refused; of one run all that is known."""
+    settings = settings_of(conf, values, root)
+    if run_id is not None:
+        with open_lake(settings) as lake:
+            _show_run(lake, run_id)
+        return
     where = f"where data_date = date'{day_of(date)}'" if date else ""
     statement = (
         "select data_date, job, status, rows_in, rows_out, quarantined, round(seconds, 1) seconds, "
         f"date_format(started_at, 'MM-dd HH:mm:ss') started, note, run_id from ops.runs {where} order by started_at desc, run_id"
     )
-    with open_lake(settings_of(conf, values, root)) as lake:
-        _answer(lake, statement, limit)
+    with open_lake(settings) as lake:
+        answer(lake, statement, limit)
+
+
+def _show_run(lake: Lake, run_id: str) -> None:
+    from pyspark.sql import functions as F
+
+    from reelhouse import show
+    from reelhouse import tables as known
+
+    row = lake.read(known.RUNS).where(F.col("run_id") == run_id).first()
+    if row is None:
+        raise NotFoundError(f"there is no run {run_id!r}; `reelhouse runs` lists them")
+    parts = ("reads", "writes", "inputs", "metrics", "checks")
+    show.table([(name, getattr(row, name)) for name in known.RUNS.names if name not in parts], ["run", ""])
+    slices = [(what, s.table, s.slice, s.rows, s.fingerprint) for what in ("reads", "writes") for s in row[what]]
+    show.table(slices, ["", "table", "slice", "rows", "fingerprint"], title="\nWhat it read and wrote")
+    for title, values in (("Inputs", row.inputs), ("Metrics", row.metrics)):
+        show.table(sorted(values.items()), ["name", "value"], title=f"\n{title}")
+    failed = [(c.table, c.check, c.column, c.failed_rows, c.total_rows, c.details) for c in row.checks if not c.passed]
+    title = f"\nChecks: {len(row.checks)} were made, {len(failed)} found something"
+    show.table(failed, ["table", "check", "column", "failed rows", "of", "details"], title=title)
 
 
 @app.command()
 def explain(video_id: str, conf: Conf = None, values: Set = None, root: Root = None) -> None:
     """Everything known about one video, and the chain that made each value."""
     from reelhouse import show
-    from reelhouse.explain import facts
+    from reelhouse.explain import chain, facts, made_by
 
-    with open_pipeline(settings_of(conf, values, root)) as pipeline:
-        for fact in facts(pipeline.lake, pipeline.ledger, pipeline.jobs, video_id):
-            shown = {k: v for k, v in fact.row.items() if v not in (None, [], "") and k not in ("video_id", "data_date")}
-            show.console.print(f"[bold]{fact.table.name}[/]  {fact.row['data_date']}  [dim]{fact.run_id}[/]")
-            show.console.print("   " + "  ".join(f"[cyan]{k}[/]={show.plain(v)}" for k, v in shown.items()))
+    with open_lake(settings_of(conf, values, root)) as lake:
+        known = list(facts(lake, video_id))
+        for _, group in groupby(known, key=lambda fact: (fact.table.name, fact.row["data_date"], fact.run_id)):
+            rows = list(group)
+            for fact in rows:
+                shown = {k: v for k, v in fact.row.items() if v not in (None, [], "") and k not in ("video_id", "data_date")}
+                show.console.print(f"[bold]{fact.table.name}[/]  {fact.row['data_date']}  [dim]{fact.run_id}[/]")
+                show.console.print("   " + "  ".join(f"[cyan]{k}[/]={show.plain(v)}" for k, v in shown.items()))
+            for line in made_by(rows[-1].run):
+                show.console.print(f"   [dim]{show.plain(line)}[/]", soft_wrap=True)
+        lines = list(chain(lake, known))
+        show.console.print("\n[bold]From the vectors back to the labels[/]" if lines else "")
+        for line in lines:
+            show.console.print(f"   {show.plain(line)}", soft_wrap=True)
 
 
 @app.command()

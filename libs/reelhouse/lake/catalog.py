@@ -19,6 +19,16 @@ def names() -> dict[str, str]:
     return known | {v.name: v.comment for v in tables.VIEWS}
 
 
+def view_of(name: str) -> tuple[str, str, dict[str, str]] | None:
+    """Comment and SQL of a view, and what the columns of the tables that it asks say of theirs; None if there is no such view."""
+    definitions = _view_definitions()
+    if name not in definitions:
+        return None
+    comment, sql = definitions[name]
+    parts = [tables.ALL[part] for part in sorted(_with_parts(_used(sql), definitions)) if part in tables.ALL]
+    return comment, sql, {column.name: column.comment for part in parts for column in part.columns}
+
+
 def has_current(table: Table) -> bool:
     """Events (label answers, clicks, runs) are never replaced by newer ones; everything else has a current state."""
     return not {"event_id", "run_id"} & set(table.key) and table.name != "ops.quarantine"

@@ -46,6 +46,8 @@ _EMBEDDED = {
     # into how many tasks Delta cuts a VACUUM of any size; ten thousand otherwise
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
 }
+# Java counts its work in files below /tmp, wherever its temporary folder is
+_NO_COUNTERS = "-XX:-UsePerfData"
 _EMBEDDED_JAVA = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=200m"]
 
 
@@ -63,6 +65,7 @@ def start_session(settings: SparkSettings, *, scratch: Path | None = None) -> Sp
     os.environ["TZ"] = "UTC"
     time.tzset()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_LAUNCHER_OPTS", _NO_COUNTERS)
     scratch = scratch or Path(tempfile.mkdtemp(prefix="reelhouse-"))
     scratch.mkdir(parents=True, exist_ok=True)
     builder = SparkSession.builder.appName("reelhouse").master(settings.master)
@@ -106,13 +109,14 @@ def _options(settings: SparkSettings, environment: Environment, scratch: Path) -
         "spark.driver.extraJavaOptions": " ".join(
             [
                 "-Duser.timezone=UTC",
+                _NO_COUNTERS,
                 f"-Djava.io.tmpdir={scratch}",
                 f"-Dlog4j2.configurationFile={_logging(scratch)}",
                 *(_EMBEDDED_JAVA if embedded else []),
                 *_archived_classes(environment),
             ]
         ),
-        "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
+        "spark.executor.extraJavaOptions": f"-Duser.timezone=UTC {_NO_COUNTERS}",
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000",

@@ -12,7 +12,7 @@ from reelhouse.errors import TrainingError
 from reelhouse.features import Layout
 from reelhouse.models.config import ModelConfig
 from reelhouse.settings import TrainingSettings
-from reelhouse.training.launcher import Launch, run_ranks
+from reelhouse.training.launcher import Launch, launcher_of, run_ranks
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def fit(
     if resume is not None:
         (folder / "resume.pt").write_bytes(resume)
     follower = _Follower(folder, on_epoch, on_checkpoint)
-    launch = Launch(settings.launcher, settings.ranks, settings.hosts, settings.timeout_minutes * 60.0)
+    launch = Launch(launcher_of(settings.launcher), settings.ranks, settings.hosts, settings.timeout_minutes * 60.0)
     try:
         run_ranks(folder, launch, follower.look)
     finally:

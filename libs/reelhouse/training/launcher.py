@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reelhouse.errors import TrainingError
+from reelhouse.lake.environment import installed
 
 _LOOK_SECONDS = 0.2
 _GRACE_SECONDS = 10.0
@@ -34,6 +35,11 @@ class Launch:
     timeout_seconds: float
 
 
+def launcher_of(setting: str) -> str:
+    """horovod or torch; `auto` is what the set-up recorded. StorageError if its record can't be read."""
+    return installed().launcher if setting == "auto" else setting
+
+
 def run_ranks(folder: Path, launch: Launch, each_look: Callable[[], None] = lambda: None) -> None:
     """Runs reelhouse.training.worker on `folder` in launch.ranks processes, to the end. each_look is called meanwhile.
 
@@ -43,7 +49,7 @@ def run_ranks(folder: Path, launch: Launch, each_look: Callable[[], None] = lamb
     if launch.launcher == "torch" and launch.hosts:
         raise TrainingError("the launcher `torch` runs on this machine only; set training.launcher=horovod, or training.hosts to nothing")
     if launch.launcher == "horovod" and importlib.util.find_spec("horovod") is None:
-        raise TrainingError("Horovod is not in this environment: `make setup` with a C++ compiler, or --set training.launcher=torch")
+        raise TrainingError("Horovod is not in this environment: `make setup` with a C++ compiler, or leave training.launcher at `auto`")
     watched = 0 if launch.hosts else os.getpid()
     (folder / "launch.json").write_text(json.dumps({"launcher": launch.launcher, "watched_pid": watched}), encoding="utf-8")
     commands = _horovod(folder, launch) if launch.launcher == "horovod" else _torch(folder, launch)
@@ -53,10 +59,10 @@ def run_ranks(folder: Path, launch: Launch, each_look: Callable[[], None] = lamb
 
 def _horovod(folder: Path, launch: Launch) -> list[tuple[list[str], dict[str, str]]]:
     where = ["-H", launch.hosts] if launch.hosts else ["-H", f"localhost:{launch.ranks}", "--network-interfaces", _loopback()]
-    # horovodrun writes what rank i says to logs/rank.i/
+    # horovodrun writes what rank i says to logs/rank.i/; its cache of what it found out about hosts would lie in the home folder
     command = [
         sys.executable, "-c", "from horovod.runner.launch import run_commandline; run_commandline()",
-        "-np", str(launch.ranks), "--gloo", *where, "--output-filename", str(folder / "logs"),
+        "-np", str(launch.ranks), "--gloo", "--disable-cache", *where, "--output-filename", str(folder / "logs"),
         sys.executable, "-m", "reelhouse.training.worker", str(folder),
     ]  # fmt: skip
     return [(command, {} if launch.hosts else {"HOROVOD_GLOO_IFACE": _loopback()})]

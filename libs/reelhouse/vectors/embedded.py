@@ -54,6 +54,17 @@ class EmbeddedFile:
         _open_files[path] = cls(path, lock)
         return _open_files[path]
 
+    def start(self) -> None:
+        """Start the server, unless it runs. It makes a folder .cache in its home, which is that of the file while it starts."""
+        from milvus_lite.server_manager import server_manager_instance
+
+        home = os.environ.get("HOME")
+        os.environ["HOME"] = str(self.path.parent)
+        try:
+            server_manager_instance.start_and_get_uri(str(self.path))
+        finally:
+            os.environ.pop("HOME") if home is None else os.environ.update(HOME=home)
+
     def close(self) -> None:
         """End the server and let the file go, once nobody in this process uses it any more."""
         self.users -= 1

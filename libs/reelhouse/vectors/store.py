@@ -231,6 +231,8 @@ class VectorStore:
             logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # its errors are raised too
             where = str(self._path or self._uri)
             # The embedded server is a child that was just started: on a cold disk it takes longer than the client waits.
+            if self._file is not None:
+                self._file.start()
             for attempts_left in range(STARTS if self._path else 0, -1, -1):
                 try:
                     self._client = MilvusClient(where, token=self._token, grpc_options=EMBEDDED_CHANNEL if self._path else {})
