@@ -136,7 +136,7 @@ def test_what_people_said_stays_when_the_file_that_brought_it_is_gone(lake: Labe
     assert lake.events(DAY) == [*taken, ("w3", "v5", "sport", 1, "ann", "inbox/labels/web.jsonl")]
     assert [r.event_id for r in lake.rows(tables.LABEL_EXPORTS)] == ["x1"]
     assert lake.refused(DAY) == sorted([*refused, ("bronze.label_events", "duplicate_event_id", "labels/b.jsonl:1")])
-    stay = "rows of {} files stay that are delivered no more: {} (deliver an empty file of the name to withdraw them)"
+    stay = "rows of {} files stay that are gone: {} (deliver an empty file of the name to withdraw them)"
     assert record.note == (
         f"bronze.label_events: {stay.format(2, 'inbox/labels/web.jsonl, labels/a.jsonl')}; "
         f"bronze.label_exports: {stay.format(1, 'inbox/exports/e.jsonl')}"

@@ -99,8 +99,8 @@ def test_what_a_file_brought_stays_when_the_file_is_gone_until_an_empty_one_with
     assert refused(source, FIRST) == refusals
     assert {r["video_id"]: r["ingested_at"] for r in source.rows(tables.VIDEO_ARRIVALS, FIRST)} == taken_in
     assert record.note == (
-        "bronze.video_arrivals: rows of 2 files stay that are delivered no more: manifest-a.csv, manifest-b.csv (an empty file of the "
-        "name withdraws them); bronze.interactions: rows of 1 files stay that are delivered no more: interactions.csv (an empty file of "
+        "bronze.video_arrivals: rows of 2 files stay that are gone: manifest-a.csv, manifest-b.csv (an empty file of the "
+        "name withdraws them); bronze.interactions: rows of 1 files stay that are gone: interactions.csv (an empty file of "
         "the name withdraws them)"
     )
 
@@ -136,7 +136,7 @@ def test_a_bare_folder_loses_no_video_that_moved_out_of_it(spark, tmp_path):
     old = {uri.rsplit("/", 1)[1]: video_id for uri, video_id in before.items()}
     assert rows.keys() == {"a.mp4", "moved.mp4", "same.mp4", "new.mp4"}
     assert (rows["a.mp4"], rows["moved.mp4"], rows["same.mp4"]) == (old["a.mp4"], old["b.mp4"], old["same.mp4"])
-    assert f"rows of 1 files stay that are delivered no more: {folder}/a.mp4 (an empty file" in record.note
+    assert f"rows of 1 files stay that are gone: {folder}/a.mp4 (an empty file" in record.note
 
     # the sources are set to something else: all stays
     other = SmallLake(spark, tmp_path / "warehouse", sources__inbox=str(tmp_path))

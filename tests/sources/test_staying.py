@@ -23,7 +23,7 @@ def test_refused_rows_are_told_apart_by_the_batch_that_their_key_names(spark):
 
 def test_a_note_names_three_files_and_counts_all(spark):
     rows = spark.createDataFrame([(name,) for name in "dbcaad"], "batch string")
-    told = "rows of {} files stay that are delivered no more: {} (deliver an empty file of the name to withdraw them)"
+    told = "rows of {} files stay that are gone: {} (deliver an empty file of the name to withdraw them)"
     assert note_on(rows, tables.ITEMS) == f"bronze.items: {told.format(4, 'a, b, c, ...')}"
     assert note_on(rows.where(F.col("batch") < "b"), tables.ITEMS) == f"bronze.items: {told.format(1, 'a')}"
     assert note_on(rows.where("false"), tables.ITEMS) is None

@@ -59,7 +59,7 @@ def note_on(stays: DataFrame, table: Table) -> str | None:
         return None
     files = len(first) if len(first) <= _SHOWN else names.count()
     named = ", ".join(first[:_SHOWN]) + (", ..." if files > _SHOWN else "")
-    return f"{table.name}: rows of {files} files stay that are delivered no more: {named} (deliver an empty file of the name to withdraw them)"
+    return f"{table.name}: rows of {files} files stay that are gone: {named} (deliver an empty file of the name to withdraw them)"
 
 
 def _file_name(rows: DataFrame) -> Column:
