@@ -85,7 +85,7 @@ def check_delta(layout: Layout, run: Runner) -> None:
         wanted="write and read a Delta table",
         advice="If it is Java that fails, set JAVA_HOME to a Java 17 or 21 and run `make setup` again.",
         cwd=layout.share,
-        extra={"JAVA_TOOL_OPTIONS": f"-XX:ArchiveClassesAtExit={partial} -Xlog:disable -Xlog:all=error:stderr"},
+        extra={"JAVA_TOOL_OPTIONS": f"-XX:ArchiveClassesAtExit={partial} -XX:-UsePerfData -Xlog:disable -Xlog:all=error:stderr"},
     )
     if partial.is_file():
         partial.replace(layout.classes)
