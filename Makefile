@@ -14,8 +14,8 @@ setup: ## make .venv from requirements.lock, with Horovod, Java and Delta's JARs
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed and '$(PYTHON)' was not found. Install it, or: make setup PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) libs/environment
 
-daily: setup ## run the days of a small sample through the pipeline; the sample is made first if it is not there
-	@[ -f sample/.complete ] || $(VENV)/reelhouse sample
+daily: setup ## run the days of a small sample through the pipeline; the sample is made first unless it is there and whole
+	@$(VENV)/reelhouse sample
 	@$(VENV)/reelhouse daily --sample
 
 test: lint ## check style, types and imports, then run the tests, two files at a time

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,12 @@ def test_an_unreadable_file_is_named(tmp_path: Path):
     bad.write_text("video: [\n")
     with pytest.raises(SettingsError, match=r"bad\.yml can't be read"):
         settings.load([bad])
+
+
+@pytest.mark.parametrize("text", ["vectors.token=@x", "vectors.token=[a", "a=%b"])
+def test_a_value_that_is_no_yaml_is_named(text: str):
+    with pytest.raises(SettingsError, match=re.escape(f"--set {text!r}: the value is no YAML")):
+        settings.pair(text)
 
 
 def test_the_hash_covers_only_the_sections_asked_for():

@@ -209,7 +209,10 @@ def pair(text: str) -> tuple[str, Any]:
     dotted, equals, value = text.partition("=")
     if not equals:
         raise SettingsError(f"--set wants section.key=value, got {text!r}")
-    return dotted.strip(), yaml.safe_load(value) if value.strip() else ""
+    try:
+        return dotted.strip(), yaml.safe_load(value) if value.strip() else ""
+    except yaml.YAMLError as error:
+        raise SettingsError(f"--set {text!r}: the value is no YAML ({error}); put quotes around it, '{dotted}=\"{value}\"'") from error
 
 
 def _lay(base: dict[str, Any], over: Mapping[str, Any]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -68,13 +70,26 @@ def closing(outcomes: Sequence[Outcome]) -> None:
 
 def next_things(video_id: str | None, options: str) -> None:
     """Three things to do after a run."""
-    similar = f"reelhouse similar {video_id}{options}" if video_id else f'reelhouse sql "select * from ops.quarantine"{options}'
-    console.print(
-        "\n[bold]What next[/]\n"
-        f'  query it          reelhouse sql "select * from gold.label_queue order by rank"{options}\n'
-        f"  see it            {similar}\n"
-        "  your own videos   reelhouse daily --videos FOLDER"
-    )
+    name = program()
+    similar = f"{name} similar {video_id}{options}" if video_id else f'{name} sql "select * from ops.quarantine"{options}'
+    console.print("\n[bold]What next[/]")
+    for what, command in (
+        ("query it", f'{name} sql "select * from gold.label_queue order by rank"{options}'),
+        ("see it", similar),
+        ("your own videos", f"{name} daily --videos FOLDER"),
+    ):
+        console.print(f"  {what:<17} {escape(command)}", soft_wrap=True)
+
+
+def program() -> str:
+    """How this program is called again: its name if the PATH finds it, else its path, from here if it lies below."""
+    script = Path(sys.argv[0]).absolute()
+    if script.name != "reelhouse":  # run by Python itself
+        return "reelhouse"
+    found = shutil.which(script.name)
+    if found and Path(found).absolute() == script:
+        return script.name
+    return str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)
 
 
 def progress(text: str) -> None:

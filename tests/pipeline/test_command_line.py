@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -66,10 +67,12 @@ class _Watch(threading.Thread):
     def __init__(self, *known: Path) -> None:
         super().__init__(daemon=True)
         self._known, self._seen, self._over = tuple(map(str, known)), set[str](), threading.Event()
+        self._others = {child.pid for child in psutil.Process().children()}  # such as the tests' own Spark
         self.start()
 
     def _look(self) -> Iterator[str]:
-        for child in psutil.Process().children(recursive=True):
+        started = [child for child in psutil.Process().children() if child.pid not in self._others]
+        for child in started + [below for one in started for below in one.children(recursive=True)]:
             yield from (str(file) for file in Path("/tmp").glob(f"hsperfdata_*/{child.pid}"))
             try:
                 yield from (file.path for file in child.open_files())
@@ -79,7 +82,8 @@ class _Watch(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(0.3):
-            self._seen.update(self._look())
+            with suppress(psutil.NoSuchProcess):
+                self._seen.update(self._look())
 
     def end(self) -> tuple[list[str], list[str]]:
         """Paths in the system's folder for temporary files, and in `known`."""

@@ -18,7 +18,9 @@ TRUTH = Truth(
         video("a"),
         video("b", title_kind="file_name"),
         video("c", title_kind="timestamp", has_sound=False),
-        video("d", "pets.cats", is_labelled=True),
+        video("w", text="none", is_labelled=True),
+        video("t", has_picture=False, has_sound=False, is_labelled=True),
+        video("d", "pets.cats", text="none", is_labelled=True),
         video("e", "pets.cats", is_labelled=True),
         video("x", damage="truncated"),
         video("y", damage="zero_byte"),
@@ -56,9 +58,16 @@ def tables(spark):
             ],
         ),
         "silver.video_text": (
-            "video_id string, meaningless_reason string",
-            [("a", "file_name"), ("b", "file_name"), ("c", None), ("d", "empty"), ("x", "timestamp")],
+            "video_id string, meaningless_reason string, is_meaningful boolean",
+            [
+                ("a", "file_name", True),
+                ("b", "file_name", False),
+                ("c", None, True),
+                ("d", "empty", False),
+                ("x", "timestamp", False),
+            ],
         ),
+        "gold.embeddings": ("video_id string", [("a",), ("c",), ("x",)]),
         "silver.videos": (
             "video_id string, has_audio boolean, status string",
             [("a", True, "ok"), ("b", False, "ok"), ("c", False, "ok"), ("d", False, "text_only")],
@@ -100,6 +109,10 @@ def test_every_planted_thing_is_counted_by_hand(tables):
         "labels outside the tree refused": (1, 1, None),
         "meaningless titles": (2, 1, 0.5),  # b found, c missed, a flagged wrongly; broken x does not count
         "videos without sound": (1, 1, 0.5),
+        "videos without words": (2, 1, 0.5),  # d found, w missed, b flagged wrongly; broken x does not count
+        "videos without sound: with a vector nonetheless": (1, 1, None),
+        "videos without words: with a vector nonetheless": (2, 0, None),
+        "texts without a video: with a vector nonetheless": (1, 0, None),
         "pairs of near-copies": (3, 1, 0.5),  # a-b of a-b, a-c, b-c; d-e is none
         "wrong labels": (2, 1, 0.5),
         "wrong labels among as many of the highest score": (2, 1, None),
@@ -115,7 +128,7 @@ def test_every_planted_thing_is_counted_by_hand(tables):
 
 def test_a_newer_row_of_a_key_replaces_the_older(tables, spark):
     newer = spark.createDataFrame(
-        [("c", "timestamp", dt.date(2026, 1, 2)), ("a", None, dt.date(2026, 1, 2))], tables["silver.video_text"].schema
+        [("c", "timestamp", True, dt.date(2026, 1, 2)), ("a", None, True, dt.date(2026, 1, 2))], tables["silver.video_text"].schema
     )
     both = tables | {"silver.video_text": newer.unionByName(tables["silver.video_text"])}
     titles = next(s for s in score_sample(TRUTH, both) if s.what == "meaningless titles")

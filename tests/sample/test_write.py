@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from reelhouse.errors import SettingsError, StorageError
-from reelhouse.sample import Truth, dates, make_sample
+from reelhouse.sample import Truth, dates, make_sample, write
 from reelhouse.sample.clips import Clip, change, write_clip, write_copy
 from reelhouse.sample.plan import make_plan
 from reelhouse.sample.scenes import frames
@@ -34,6 +34,22 @@ def decoded(path):
 def test_the_same_seed_writes_the_same_manifests_labels_and_truth(sample, tmp_path):
     assert texts(make_sample(tmp_path / "again", **SMALL)) == texts(sample)
     assert dates(sample) == ["2026-01-01", "2026-01-02", "2026-01-03"]
+
+
+def test_progress_is_said_and_a_sample_of_other_arguments_or_an_older_version_is_made_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "SAID_EVERY", 5)
+    said = []
+    made = make_sample(tmp_path / "s", **SMALL, say=said.append)
+    planned = sum(v.clip is not None for v in make_plan(14, 3, 3).videos)
+    assert said == [f"drawing and encoding {planned} videos", *[f"{n} of {planned} videos" for n in range(5, planned + 1, 5)]]
+    said.clear()
+    make_sample(made, **SMALL, say=said.append)
+    assert said == []
+    monkeypatch.setattr(write, "VERSION", write.VERSION + 1)
+    make_sample(made, **SMALL, say=said.append)
+    assert said
+    make_sample(made, **SMALL | {"days": 1})
+    assert dates(made) == ["2026-01-01"]
 
 
 def test_a_complete_sample_is_left_and_a_broken_off_one_is_made_anew(tmp_path):

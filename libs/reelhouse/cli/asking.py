@@ -11,7 +11,7 @@ import typer
 
 from reelhouse import settings as settings_module
 from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_lake, open_pipeline, settings_of
-from reelhouse.errors import NotFoundError, ReelhouseError
+from reelhouse.errors import NotFoundError, ReelhouseError, StorageError
 
 if TYPE_CHECKING:
     from reelhouse.lake import Lake
@@ -233,5 +233,8 @@ def taxonomy_build(
     from reelhouse.sources import category_paths
 
     tree = taxonomy_from_paths(category_paths(manifest_file), task)
-    into.write_text(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    try:
+        into.write_text(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"the label tree can't be written to {into}: {error.strerror}. Make its folder first.") from error
     show.progress(f"{into}: {len(tree['labels'])} labels. Use it with --set taxonomy.{task}={into.resolve()}")

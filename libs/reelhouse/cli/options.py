@@ -41,6 +41,16 @@ def day_of(text: str) -> dt.date:
         raise SettingsError(f"a date is wanted as YYYY-MM-DD, got {text!r}") from error
 
 
+def days_of(first: str, last: str) -> list[dt.date]:
+    """Every date of a backfill. SettingsError if it ends before it begins."""
+    from reelhouse.pipeline import days
+
+    begin, end = day_of(first), day_of(last)
+    if end < begin:
+        raise SettingsError(f"--from {begin} is after --to {end}: no day lies between them")
+    return list(days(begin, end))
+
+
 @contextmanager
 def open_lake(settings: Settings) -> Iterator[Lake]:
     from reelhouse.lake import Lake, start_session

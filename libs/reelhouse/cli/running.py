@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_lake, open_pipeline, settings_of
+from reelhouse.cli.options import Conf, Day, Root, Set, day_of, days_of, open_lake, open_pipeline, settings_of
 from reelhouse.errors import NotFoundError, ReelhouseError, SettingsError
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ def daily(
 ) -> None:
     """Run the daily pipeline for a date (today in UTC if none is given) or for several."""
     from reelhouse import show
-    from reelhouse.pipeline import days
 
     extra: dict[str, Any] = {}
     for name, path in (("videos", videos), ("manifest", manifest)):
@@ -50,11 +49,11 @@ def daily(
     if first or last:
         if not (first and last) or date:
             raise SettingsError("a backfill wants --from and --to, and no --date")
-        dates = list(days(day_of(first), day_of(last)))
+        dates = days_of(first, last)
     if not dates and sample:
         dates = sorted(day_of(folder.name) for folder in (SAMPLE / "deliveries").glob("????-??-??"))
         if not dates:
-            raise NotFoundError(f"there is no sample at {SAMPLE.resolve()}; make it with `reelhouse sample`")
+            raise NotFoundError(f"there is no sample at {SAMPLE.resolve()}; make it with `{show.program()} sample`")
     if not dates:
         dates = [show.today()]
         show.progress(f"no --date given: running {dates[0]} (today, UTC)")
@@ -146,16 +145,16 @@ def pipeline(diagram: Annotated[bool, typer.Option("--diagram", help="as a Merma
 @app.command()
 def sample(
     into: Annotated[Path, typer.Option(help="folder that is made")] = SAMPLE,
-    videos: int = 200,
-    days: int = 3,
+    videos: Annotated[int, typer.Option(min=12, help="about how many")] = 200,
+    days: Annotated[int, typer.Option(min=1)] = 3,
     seed: int = 7,
 ) -> None:
     """Make about 200 short real videos with texts, clicks and labels, some of them broken on purpose."""
     from reelhouse import show
     from reelhouse.sample import make_sample
 
-    make_sample(into, videos=videos, days=days, seed=seed)
-    show.progress(f"the sample is at {into.resolve()}; run it with `reelhouse daily --sample`")
+    make_sample(into, videos=videos, days=days, seed=seed, say=show.progress)
+    show.progress(f"the sample is at {into.resolve()}; run it with `{show.program()} daily --sample`")
 
 
 @app.command()
@@ -171,9 +170,9 @@ def replay(
     from reelhouse import show
     from reelhouse.replay import replay_days
 
-    settings = settings_of(conf, values, root)
+    settings, dates = settings_of(conf, values, root), days_of(first, last)
     with open_lake(settings) as lake:
-        rows = replay_days(lake, settings, day_of(first), day_of(last), into, show.progress)
+        rows = replay_days(lake, settings, dates[0], dates[-1], into, show.progress)
         show.table([tuple(r.__dict__.values()) for r in rows], list(rows[0].__dict__) if rows else ["nothing to compare"])
     if any(not r.same for r in rows):
         raise typer.Exit(1)

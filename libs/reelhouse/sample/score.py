@@ -45,6 +45,8 @@ def score_sample(truth: Truth, tables: Tables) -> list[Score]:
         *_refusals(truth, reader),
         _titles(truth, reader),
         _silence(truth, reader),
+        _wordless(truth, reader),
+        *_vectors_nonetheless(truth, reader),
         _copies(truth, reader),
         *_wrong_labels(truth, reader),
         *_tags(truth, reader),
@@ -121,6 +123,32 @@ def _silence(truth: Truth, reader: _Reader) -> Score:
         return Score("videos without sound", len(planted), note=NOT_RUN)
     silent = {r["video_id"] for r in rows if not r["has_audio"] and r["status"] != "text_only"}
     return Score("videos without sound", len(planted), len(planted & silent), _share(len(planted & silent), len(silent)))
+
+
+def _wordless(truth: Truth, reader: _Reader) -> Score:
+    planted = {v["video_id"] for v in _whole(truth) if v["text"] == "none"}
+    rows = reader.newest("silver.video_text", ["video_id"], ["is_meaningful"])
+    if not rows:
+        return Score("videos without words", len(planted), note=NOT_RUN)
+    whole = {v["video_id"] for v in _whole(truth)}
+    found = {r["video_id"] for r in rows if not r["is_meaningful"]} & whole
+    return Score("videos without words", len(planted), len(planted & found), _share(len(planted & found), len(found)))
+
+
+def _vectors_nonetheless(truth: Truth, reader: _Reader) -> list[Score]:
+    """What lacks a modality must come out with a vector all the same."""
+    pictured = [v for v in _whole(truth) if v["has_picture"]]
+    lacking = {
+        "videos without sound": [v for v in pictured if not v["has_sound"]],
+        "videos without words": [v for v in pictured if v["text"] == "none"],
+        "texts without a video": [v for v in _whole(truth) if not v["has_picture"]],
+    }
+    with_vector = {r["video_id"] for r in reader.newest("gold.embeddings", ["video_id"], [])}
+    scores = []
+    for name, videos in lacking.items():
+        found = sum(v["video_id"] in with_vector for v in videos) if with_vector else None
+        scores.append(Score(f"{name}: with a vector nonetheless", len(videos), found, note="" if with_vector else NOT_RUN))
+    return scores
 
 
 def _copies(truth: Truth, reader: _Reader) -> Score:

@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,6 +20,7 @@ from reelhouse.sample.truth import write_jsonl, write_truth
 from reelhouse.sample.world import ITEMS
 
 VERSION = 1  # of what a sample holds: one that an older code made is made anew
+SAID_EVERY = 25  # videos between two words of progress
 COMPLETE, MAKING = ".complete", ".making"
 _MANIFEST_COLUMNS = ("video_id", "file", "title", "caption", "hashtags", "cover_text", "asr_text", "author_id", "published_at", "item_ids")
 _FORMATS = ("csv", "jsonl", "parquet")  # of the manifests of the first, second, third day, and so on in turn
@@ -48,8 +49,7 @@ def make_sample(
     try:
         _clear(into)
         (into / MAKING).write_text(wanted)
-        say(f"drawing and encoding {sum(v.clip is not None for v in plan.videos)} videos")
-        _write_media(into, plan, processes or os.cpu_count() or 1)
+        _write_media(into, plan, processes or os.cpu_count() or 1, say)
         for day in range(days):
             _write_day(into / "deliveries" / plan.date(day).isoformat(), plan, labels, day)
         write_truth(into / "truth", plan, labels, refused_rows(plan))
@@ -76,15 +76,20 @@ def _clear(into: Path) -> None:
         shutil.rmtree(into / name, ignore_errors=True)
 
 
-def _write_media(into: Path, plan: Plan, processes: int) -> None:
+def _write_media(into: Path, plan: Plan, processes: int, say: Callable[[str], None]) -> None:
     """Originals first, then the copies that are made from them, then what is broken on purpose and what is delivered again."""
     at = {v.video_id: into / "deliveries" / plan.date(v.day).isoformat() / v.file for v in plan.videos if v.file}
     for path in at.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     firsts = [(at[v.video_id], v.clip) for v in plan.videos if v.clip is not None and v.kind != "copy"]
     copies = [(at[v.video_id], at[v.copy_of], v.transform) for v in plan.videos if v.copy_of is not None]
-    _each(write_clip, firsts, processes)
-    _each(write_copy, copies, processes)
+    say(f"drawing and encoding {len(firsts) + len(copies)} videos")
+    done = 0
+    for work, jobs in ((write_clip, firsts), (write_copy, copies)):
+        for _ in _each(work, jobs, processes):
+            done += 1
+            if done % SAID_EVERY == 0:
+                say(f"{done} of {len(firsts) + len(copies)} videos")
     for video in plan.videos:
         if video.damage is not None:
             damage(at[video.video_id], video.damage)
@@ -94,14 +99,17 @@ def _write_media(into: Path, plan: Plan, processes: int) -> None:
         shutil.copyfile(at[video_id], again)
 
 
-def _each(work: Callable[..., None], jobs: Sequence[tuple[Any, ...]], processes: int) -> None:
+def _each(work: Callable[..., None], jobs: Sequence[tuple[Any, ...]], processes: int) -> Iterator[None]:
+    """Does the work, job by job; yields after each."""
     if processes == 1 or len(jobs) < 8:
         for job in jobs:
             work(*job)
+            yield
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         for done in [pool.submit(work, *job) for job in jobs]:
             done.result()
+            yield
 
 
 def _write_day(folder: Path, plan: Plan, labels: Labels, day: int) -> None:
