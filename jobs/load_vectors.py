@@ -35,6 +35,9 @@ def main(run: Run) -> None:
         return
     removed = run.vectors.forget(sorted(deleted))
     loads = [load(run, kind, version) for kind in KINDS]
+    # asked for while the rows were on their way
+    if late := run.taken_down.keys() - deleted:
+        removed += run.vectors.forget(sorted(late))
     run.publish(tables.VECTOR_LOADS, load_rows(run, [{**row, "deleted": removed} for row in loads]))
     run.input("vectors", run.vectors.state())
     run.metric("deleted", removed)
