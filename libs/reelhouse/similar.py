@@ -22,7 +22,8 @@ def similar_videos(lake: Lake, vectors: VectorStore, video_id: str, count: int) 
     serving = lake.read(tables.SERVING).orderBy(F.desc("data_date")).first()
     if serving is None:
         raise NotFoundError("no vectors are served yet; run `reelhouse daily` first")
-    mine = lake.current(tables.EMBEDDINGS, f"model_version = '{serving.model_version}'").where(F.col("video_id") == video_id).first()
+    of_model = lake.current(tables.EMBEDDINGS, "true").where(F.col("model_version") == serving.model_version)
+    mine = of_model.where(F.col("video_id") == video_id).first()
     if mine is None:
         raise NotFoundError(
             f"the video {video_id!r} has no vector of the served model {serving.model_version}; "

@@ -84,7 +84,7 @@ class Lake:
         return self.without_taken_down(table, rows)
 
     def current(self, table: Table, condition: str) -> DataFrame:
-        """The state that the rows of `condition` fold to: the newest day's rows for each unit (see Table.newest_by)."""
+        """The state that the rows of `condition`, one on data_date, fold to: the newest day's rows for each unit (Table.newest_by)."""
         rows = self.read(table, condition)
         if table.follows:
             leader = tables.ALL[table.follows]
