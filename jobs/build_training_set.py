@@ -30,7 +30,6 @@ def main(run: Run) -> None:
         snapshot = build_snapshot(given, taxonomy, settings, run.keep)
     except TooFewLabelsError as reason:
         run.aside(str(reason))
-        return
     run.publish(tables.TRAINING_EXAMPLES, snapshot.examples, files=snapshot.files)
     # the summary last: with it the snapshot exists
     run.publish(tables.SNAPSHOTS, snapshot.summary)

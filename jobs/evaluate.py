@@ -33,7 +33,6 @@ def main(run: Run) -> None:
     row = run.day(tables.SNAPSHOTS).head()
     if row is None:
         run.aside("there is no training snapshot for the day, so no candidate")
-        return
     snapshot = SnapshotFacts.of(row)
     candidate, champion = version_of(snapshot.snapshot_id, run.settings.training), champion_of(run.before(tables.PROMOTIONS))
     run.input("model", candidate)

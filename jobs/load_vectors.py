@@ -32,7 +32,6 @@ def main(run: Run) -> None:
     version = newest_version(run.upto(tables.EMBEDDINGS))
     if version is None:
         run.aside("there are no embeddings to load")
-        return
     removed = run.vectors.forget(sorted(deleted))
     loads = [load(run, kind, version) for kind in KINDS]
     # asked for while the rows were on their way

@@ -38,7 +38,6 @@ def main(run: Run) -> None:
     newest = layout_of(features, text_features)
     if not champion and not newest.parts:
         run.aside("there are no features to predict from")
-        return
     version = champion or f"encoder-{newest.id}"
     run.input("model", version)
     known = run.previous(tables.EMBEDDINGS).where(F.col("model_version") == version)

@@ -31,7 +31,6 @@ def main(run: Run) -> None:
     version = newest_version(run.upto(tables.EMBEDDINGS))
     if version is None:
         run.aside("there are no embeddings to compare with")
-        return
     found: Counter[str] = Counter({"missing": 0, "extra": 0, "different": 0})
     for kind in KINDS:
         found += reconcile(run, kind, version)

@@ -28,7 +28,6 @@ def main(run: Run) -> None:
     version = newest_version(run.upto(tables.EMBEDDINGS))
     if version is None:
         run.aside("there is no model to serve yet")
-        return
     embeddings, hashes, predictions = (run.current(t) for t in (tables.EMBEDDINGS, tables.HASHES, tables.PREDICTIONS))
     parts = {tables.HASHES.name: hashes}
     if not version.startswith("encoder-"):

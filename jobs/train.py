@@ -31,7 +31,6 @@ def main(run: Run) -> None:
     run.day(tables.TRAINING_EXAMPLES)  # recorded as read, whether trained or not; the rows go from files to ranks
     if row is None:
         run.aside("there is no training snapshot for the day: too few labels")
-        return
     snapshot = SnapshotFacts.of(row)
     version = version_of(snapshot.snapshot_id, run.settings.training)
     run.input("model", version)

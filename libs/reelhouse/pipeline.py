@@ -38,7 +38,6 @@ class Job:
     reads: tuple[str, ...] = ()
     previous: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
-    inputs: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     retries: int = 0
     minutes: int = 60

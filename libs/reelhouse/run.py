@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from reelhouse import tables
 from reelhouse.errors import AuditError, QuarantineLimitError
@@ -105,10 +105,6 @@ class Run:
     def spark(self) -> SparkSession:
         return self._lake.spark
 
-    @property
-    def root(self) -> str:
-        return self._lake.root
-
     @cached_property
     def scratch(self) -> Path:
         return Path(tempfile.mkdtemp(prefix=f"reelhouse-{self.job}-"))
@@ -133,7 +129,7 @@ class Run:
     def input(self, name: str, value: str) -> None:
         self.record.inputs[name] = value
 
-    def aside(self, reason: str) -> None:
+    def aside(self, reason: str) -> NoReturn:
         raise StepAside(reason)
 
     # -- reading

