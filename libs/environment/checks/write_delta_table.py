@@ -40,6 +40,11 @@ with tempfile.TemporaryDirectory() as folder:
     (row,) = spark.sql("select count(*) n, max(xxhash64(id)), max(size(words)) from stored").collect()
     stored.write.parquet(f"{folder}/files")
     spark.createDataFrame([("d", 1.0)], "id string, score double").unionByName(stored.select("id"), allowMissingColumns=True).collect()
+java = spark.sparkContext._gateway.proc  # type: ignore[union-attr]
 spark.stop()
+# Java writes its archive when it ends, which is after this process otherwise: what lies there until then is the small one of the
+# program that started it
+java.stdin.close()
+java.wait()
 if row.n != 3:
     sys.exit(f"3 rows were written to a Delta table and {row.n} were read")
