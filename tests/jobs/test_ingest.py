@@ -15,6 +15,7 @@ from reelhouse.sample.plan import make_plan
 from reelhouse.takedown import take_down
 from tests.jobs.small_lake import SmallLake
 
+TO_WITHDRAW = "(deliver an empty file of the name to withdraw them)"
 FIRST, SECOND, THIRD = (dt.date(2026, 1, day) for day in (1, 2, 3))
 
 
@@ -99,9 +100,8 @@ def test_what_a_file_brought_stays_when_the_file_is_gone_until_an_empty_one_with
     assert refused(source, FIRST) == refusals
     assert {r["video_id"]: r["ingested_at"] for r in source.rows(tables.VIDEO_ARRIVALS, FIRST)} == taken_in
     assert record.note == (
-        "bronze.video_arrivals: rows of 2 files stay that are gone: manifest-a.csv, manifest-b.csv (an empty file of the "
-        "name withdraws them); bronze.interactions: rows of 1 files stay that are gone: interactions.csv (an empty file of "
-        "the name withdraws them)"
+        f"bronze.video_arrivals: rows of 2 files stay that are gone: manifest-a.csv, manifest-b.csv {TO_WITHDRAW}; "
+        f"bronze.interactions: rows of 1 files stay that are gone: interactions.csv {TO_WITHDRAW}"
     )
 
     # one comes again, corrected; a new one says otherwise of a video that stays
@@ -136,7 +136,7 @@ def test_a_bare_folder_loses_no_video_that_moved_out_of_it(spark, tmp_path):
     old = {uri.rsplit("/", 1)[1]: video_id for uri, video_id in before.items()}
     assert rows.keys() == {"a.mp4", "moved.mp4", "same.mp4", "new.mp4"}
     assert (rows["a.mp4"], rows["moved.mp4"], rows["same.mp4"]) == (old["a.mp4"], old["b.mp4"], old["same.mp4"])
-    assert f"rows of 1 files stay that are gone: {folder}/a.mp4 (an empty file" in record.note
+    assert f"rows of 1 files stay that are gone: {folder}/a.mp4 {TO_WITHDRAW}" in record.note
 
     # the sources are set to something else: all stays
     other = SmallLake(spark, tmp_path / "warehouse", sources__inbox=str(tmp_path))
