@@ -54,13 +54,18 @@ def register(lake: Lake, statement: str | None = None) -> None:
 
 
 def _register_table(lake: Lake, table: Table) -> None:
-    if lake.spark.catalog.tableExists(table.name):
-        return
-    if lake.exists(table):
-        lake.spark.sql(f"CREATE TABLE {table.name} USING DELTA LOCATION {_quoted(lake.path(table))}")
+    """A name may stand for what it was before the table's first write, or for another lake's table: it is made anew then."""
+    spark, exists = lake.spark, lake.exists(table)
+    if spark.catalog.tableExists(table.name):
+        held = {r.col_name: r.data_type for r in spark.sql(f"DESCRIBE TABLE EXTENDED {table.name}").collect()}
+        if exists and held.get("Location", "").removeprefix("file:") == lake.path(table):
+            return
+        spark.sql(f"DROP {'VIEW' if held.get('Type') == 'VIEW' else 'TABLE'} {table.name}")  # the files are not the catalog's: they stay
+    if exists:
+        spark.sql(f"CREATE TABLE {table.name} USING DELTA LOCATION {_quoted(lake.path(table))}")
         return
     columns = ", ".join(f"CAST(NULL AS {c.type}) AS `{c.name}`" for c in table.columns)
-    lake.spark.sql(f"CREATE OR REPLACE VIEW {table.name} COMMENT {_quoted(table.comment)} AS SELECT {columns} WHERE false")
+    spark.sql(f"CREATE VIEW {table.name} COMMENT {_quoted(table.comment)} AS SELECT {columns} WHERE false")
 
 
 def _view_definitions() -> dict[str, tuple[str, str]]:
