@@ -19,7 +19,7 @@ def build(arrivals: DataFrame, ocr: DataFrame, settings: TextSettings) -> DataFr
         one_row_a_video(arrivals)
         .join(lines_in_order(ocr), on="video_id", how="left")
         .transform(with_clean_text(settings.noise_tags))
-        .select(*(name for name in tables.VIDEO_TEXT.names if name != "data_date"))
+        .select(*tables.VIDEO_TEXT.undated)
     )
 
 

@@ -48,9 +48,8 @@ def build(texts: DataFrame, encoder: TextEncoder) -> DataFrame:
 
 def encoder_rows(encoder: TextEncoder | None, like: DataFrame) -> DataFrame:
     """One row of silver.text_encoders (without data_date), or none; `like` is a frame of that table."""
-    columns = [name for name in tables.TEXT_ENCODERS.names if name != "data_date"]
     values = [] if encoder is None else [(encoder.encoder_id, encoder.fitted_on, encoder.dimension, bytearray(encoder.to_bytes()))]
-    return like.sparkSession.createDataFrame(values, like.select(*columns).schema)
+    return like.sparkSession.createDataFrame(values, like.select(*tables.TEXT_ENCODERS.undated).schema)
 
 
 def main(run: Run) -> None:

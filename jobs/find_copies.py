@@ -174,14 +174,11 @@ def _lost_matches(rows: pd.DataFrame) -> pd.Series:
 
 
 def _to_rows(videos: DataFrame, rows: pd.DataFrame) -> DataFrame:
-    names = [n for n in tables.COPIES.names if n != "data_date"]
-    schema = tables.COPIES.spark_schema()
     records = [
         (r.video_id, r.copy_group, _none(r.matched_video_id), _none(r.hash_distance), _none(r.vector_similarity), r.frame_hashes.tolist())
         for r in rows.itertuples()
     ]
-    session = videos.sparkSession
-    return session.createDataFrame(records, type(schema)([schema[n] for n in names])).select(*names)
+    return videos.sparkSession.createDataFrame(records, tables.COPIES.spark_schema("data_date"))
 
 
 def _none(value: object) -> object:

@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from reelhouse import tables
-from reelhouse.features import Layout, assemble, layout_of, pooled_vectors
+from reelhouse.features import UNTRAINED, Layout, assemble, layout_of, pooled_vectors
 from reelhouse.models import load, sign_hashes
 from reelhouse.models.inference import PREDICTED, predict
 from reelhouse.run import Run
@@ -38,7 +38,7 @@ def main(run: Run) -> None:
     newest = layout_of(features, text_features)
     if not champion and not newest.parts:
         run.aside("there are no features to predict from")
-    version = champion or f"encoder-{newest.id}"
+    version = champion or f"{UNTRAINED}{newest.id}"
     run.input("model", version)
     known = run.previous(tables.EMBEDDINGS).where(F.col("model_version") == version)
     changed = [run.day(table).select("video_id") for table in (tables.FEATURES, tables.TEXT_FEATURES, tables.VIDEO_TEXT)]

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from reelhouse import tables
-from reelhouse.features import to_numpy
+from reelhouse.features import UNTRAINED, to_numpy
 from reelhouse.sampling import select_for_labeling
 from reelhouse.sampling.candidates import groups_and_covered, keep_at_most, labelled_videos, settled_videos
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from reelhouse.run import Run
     from reelhouse.settings import SamplingSettings
 
-UNTRAINED = "encoder-"  # model_version of pooled encoder vectors, which come without predictions
 Top = list[dict[str, Any]]
 
 

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from reelhouse import tables
 from reelhouse.errors import VectorStoreError
+from reelhouse.features import UNTRAINED
 from reelhouse.vectors import EMBEDDING, HASH, ID_BYTES_MAX, KINDS, collection_name, newest_version, wanted_rows
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def main(run: Run) -> None:
         run.aside("there is no model to serve yet")
     embeddings, hashes, predictions = (run.current(t) for t in (tables.EMBEDDINGS, tables.HASHES, tables.PREDICTIONS))
     parts = {tables.HASHES.name: hashes}
-    if not version.startswith("encoder-"):
+    if not version.startswith(UNTRAINED):
         parts[tables.PREDICTIONS.name] = predictions
     lacking = {name: count for name, rows in parts.items() if (count := without(embeddings, rows, version))}
     lacking |= not_loaded(run, version)

@@ -1,6 +1,8 @@
 import datetime as dt
 from pathlib import Path
 
+import pytest
+
 from reelhouse import settings as settings_module
 from reelhouse import tables
 from reelhouse.replay import compare, own_settings
@@ -38,3 +40,37 @@ def test_refused_rows_are_compared_by_rule_and_key(spark, tmp_path: Path):
     assert found == {"bronze.deletions": (1, 1, True), "ops.quarantine": (1, 1, True)}
     other.write(tables.QUARANTINE, [refused("a", rule="unreadable")], DAY, job="extract")
     assert [c.table for c in compare(one.lake, other.lake, DAY, DAY) if not c.same] == ["ops.quarantine"]
+
+
+@pytest.mark.parametrize(
+    ("vector", "same"),
+    [([0.6, 0.8], True), ([0.6004, 0.8], True), ([0.6, 0.803], False), ([0.6], False), ([0.6, 0.8, 0.0], False)],
+)
+def test_vectors_may_differ_by_the_tolerance_and_no_more(spark, tmp_path: Path, vector, same: bool):
+    one, other = SmallLake(spark, tmp_path / "one"), SmallLake(spark, tmp_path / "other")
+    for lake, second in ((one, [0.6, 0.8]), (other, vector)):
+        rows = [{"video_id": "a", "vector": [1.0, 0.0]}, {"video_id": "b", "vector": second}]
+        lake.write(tables.EMBEDDINGS, rows, DAY, model_version="m")
+    (found,) = compare(one.lake, other.lake, DAY, DAY)
+    assert (found.table, found.rows, found.replayed, found.exact, found.same) == ("gold.embeddings", 2, 2, True, same)
+    if same:
+        assert found.largest_difference == pytest.approx(0.0 if vector == [0.6, 0.8] else 4e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize(("unlike", "same"), [(0, True), (1, True), (2, False)])
+def test_of_a_hundred_hashes_one_may_differ(spark, tmp_path: Path, unlike: int, same: bool):
+    one, other = SmallLake(spark, tmp_path / "one"), SmallLake(spark, tmp_path / "other")
+    for lake, changed in ((one, 0), (other, unlike)):
+        rows = [{"video_id": f"{n:03d}", "hash": bytes([n < changed] * 16)} for n in range(100)]
+        lake.write(tables.HASHES, rows, DAY, model_version="m")
+    (found,) = compare(one.lake, other.lake, DAY, DAY)
+    assert (found.rows, found.exact, found.unlike_share, found.same) == (100, True, unlike / 100, same)
+
+
+def test_a_row_more_or_another_key_is_not_the_same(spark, tmp_path: Path):
+    lakes = [SmallLake(spark, tmp_path / name) for name in ("one", "more", "other")]
+    for lake, ids in zip(lakes, ("a", "ab", "b"), strict=True):
+        lake.write(tables.HASHES, [{"video_id": i, "hash": bytes(16)} for i in ids], DAY, model_version="m")
+    for lake, rows in zip(lakes[1:], (2, 1), strict=True):
+        (found,) = compare(lakes[0].lake, lake.lake, DAY, DAY)
+        assert (found.rows, found.replayed, found.exact, found.same) == (1, rows, False, False)

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from reelhouse.registry import Registry
     from reelhouse.vectors import VectorStore
 
-_REFUSED = "rule string, row_key string, reason string, row string, video_id string"
-
 
 class StepAside(Exception):  # noqa: N818 - not an error: a job says that it has nothing to work on
     """Raised by Run.aside: the job lacks what it needs (labels, clicks); the day goes on without it."""
@@ -224,8 +222,8 @@ class Run:
         if isinstance(rows, Sequence):
             if not rows:
                 return
-            names = [part.split()[0] for part in _REFUSED.split(", ")]
-            rows = self.spark.createDataFrame([tuple(row.get(name) for name in names) for row in rows], _REFUSED)
+            schema = tables.QUARANTINE.spark_schema("job", "table", "data_date")
+            rows = self.spark.createDataFrame([tuple(row.get(name) for name in tables.REFUSED) for row in rows], schema)
         kept = self.keep(self._lake.without_taken_down(tables.QUARANTINE, rows))
         count = kept.count()
         if count:

@@ -1,31 +1,50 @@
-"""`make faults`: every job of a whole day, killed at every phase (about half an hour)."""
+"""`make faults`: every job of a day, killed at every phase and run again (about an hour)."""
 
 from __future__ import annotations
 
 import datetime as dt
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 
 from reelhouse.lake import Lake
+from reelhouse.pipeline import load_jobs
 from tests.deliveries import deliver, text_rows
-from tests.faults.killing import kill_and_rerun, phases_of, rows_of
+from tests.faults.killing import kill, phases_of, rows_of, run_jobs, services_hold
 
 DAY1, DAY2 = dt.date(2026, 1, 1), dt.date(2026, 1, 2)
+JOBS = [job.name for job in load_jobs()]
 
 
-def test_a_whole_day_killed_at_any_phase_equals_an_undisturbed_one(spark: SparkSession, tmp_path: Path):
+@pytest.fixture(scope="module")
+def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Deliveries of two days, and a lake in which the first was run."""
+    folder = tmp_path_factory.mktemp("faults")
     for day in (DAY1, DAY2):
-        deliver(tmp_path / "deliveries", day, text_rows(day, 24))
-    calm = tmp_path / "calm"
-    phases_of(calm, tmp_path / "deliveries", DAY1, [])
-    shutil.copytree(calm, tmp_path / "first day")
-    phases = phases_of(calm, tmp_path / "deliveries", DAY2, [])
-    wanted = rows_of(Lake(spark, str(calm)))
-    for n in range(1, phases + 1):
-        root = tmp_path / f"killed{n}"
-        shutil.copytree(tmp_path / "first day", root)
-        kill_and_rerun(root, tmp_path / "deliveries", DAY2, n, [])
-        assert rows_of(Lake(spark, str(root))) == wanted, f"killed at phase {n} of {phases}"
+        deliver(folder / "deliveries", day, text_rows(day, 24))
+    run_jobs(spark, folder / "calm", folder / "deliveries", DAY1, [])
+    return folder
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_killed_at_any_phase_and_run_again_leaves_what_an_undisturbed_run_does(spark: SparkSession, folder: Path, job: str):
+    calm, before, deliveries = folder / "calm", folder / "before", folder / "deliveries"
+    for earlier in JOBS[: JOBS.index(job)]:  # up to date unless this job was asked for by name
+        run_jobs(spark, calm, deliveries, DAY2, [earlier])
+    shutil.copytree(calm, before)
+    phases = phases_of(spark, calm, deliveries, DAY2, [job])
+    wanted = (rows_of(Lake(spark, str(calm))), services_hold(Lake(spark, str(calm))))
+    fatal = range(1, phases + 1)
+    for n in fatal:
+        shutil.copytree(before, folder / f"killed{n}")
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda n: kill(folder / f"killed{n}", deliveries, DAY2, n, [job]), fatal))
+    for n in fatal:
+        root = folder / f"killed{n}"
+        run_jobs(spark, root, deliveries, DAY2, [job])
+        assert (rows_of(Lake(spark, str(root))), services_hold(Lake(spark, str(root)))) == wanted, f"killed at phase {n} of {phases}"
         shutil.rmtree(root)
+    shutil.rmtree(before)

@@ -1,19 +1,15 @@
 """A lake with two modalities of small planted vectors, labels and copies, for the tests of the jobs that train and predict."""
 
 import datetime as dt
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-from deltalake import write_deltalake
-from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import ArrayType, StructType
 
 from reelhouse import settings as settings_module
 from reelhouse import tables
 from reelhouse.labels import Taxonomy
 from reelhouse.lake import Lake, Ledger
 from reelhouse.run import Run, Services
+from tests.planting import write_rows
 
 DAY = dt.date(2026, 1, 2)
 NEXT = dt.date(2026, 1, 3)
@@ -58,20 +54,8 @@ class SmallLake:
         return Run(job, date, self.settings, self.lake, self.ledger, self.services, self.said.append)
 
     def write(self, table, records, date=DAY, **where):
-        """records: dicts; what is left out is None or an empty list, data_date is the day. Not audited: that is tested elsewhere.
-
-        Written by delta-rs, which takes milliseconds where Spark takes a second.
-        """
-        place = {"data_date": date, **where}
-        schema = table.spark_schema()
-        empty = {f.name: None if f.nullable else [] for f in schema} | place
-        rows = [{f.name: _plain(r.get(f.name, empty[f.name]), f.dataType) for f in schema} for r in records]
-        arrow = pa.Table.from_pylist(rows, schema=to_arrow_schema(schema))
-        path = self.lake.path(table)
-        whole = " AND ".join(f"{name} = '{value}'" for name, value in place.items())
-        known = {"mode": "overwrite", "predicate": whole} if self.lake.exists(table) else {"mode": "append"}
-        Path(path).mkdir(parents=True, exist_ok=True)
-        write_deltalake(path, arrow, partition_by=list(table.partition_by), **known)
+        """records: dicts; what is left out is None or an empty list, data_date is the day. Not audited: that is tested elsewhere."""
+        write_rows(self.lake, table, records, {"data_date": date, **where})
 
     def do(self, module, date=DAY):
         run = self.run(module.__name__.split(".")[-1], date)
@@ -113,17 +97,6 @@ class SmallLake:
         """Texts of videos that came on the day: what text vectors, predictions and embeddings follow."""
         facts = {"text": "words", "language": "en", "is_meaningful": True}
         self.write(tables.VIDEO_TEXT, [{"video_id": v, **facts} for v in videos], date)
-
-
-def _plain(value, kind):
-    """A value as Arrow takes it: structs as dicts, not as tuples."""
-    if value is None:
-        return None
-    if isinstance(kind, ArrayType):
-        return [_plain(one, kind.elementType) for one in value]
-    if isinstance(kind, StructType) and isinstance(value, tuple):
-        return {f.name: _plain(one, f.dataType) for f, one in zip(kind, value, strict=True)}
-    return value
 
 
 def _features(video_id, modality, encoder_id, vectors):

@@ -17,7 +17,7 @@ SETTINGS = CopySettings(hash_distance_max=4, similarity_min=0.9, rows_max=100)
 P = 0x0F0F_0F0F_0F0F_0F0F
 Q = P ^ 0xFFFF_0000_0000
 R = P ^ 0xFFFF_0000
-NAMES = [n for n in tables.COPIES.names if n != "data_date"]
+NAMES = tables.COPIES.undated
 
 VISUAL = {"modality": "visual", "encoder_id": "e", "source_sha256": "s"}
 

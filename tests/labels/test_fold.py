@@ -147,7 +147,7 @@ def test_rows_are_folded_for_every_label_of_a_video_touched_today(spark: SparkSe
         EVENT,
     )
     folded = fold_labels(events, events.where("data_date = '2026-01-02'"), {"category": TREE}, 0.6)
-    names = [name for name in tables.LABELS.names if name != "data_date"]
+    names = tables.LABELS.undated
     assert folded.columns == names
     assert sorted(map(tuple, folded.collect())) == [
         ("v1", "category", "sport", 1, 1.0, 1, "people", TREE.version),

@@ -12,6 +12,7 @@ from reelhouse.errors import SchemaMismatchError, StorageError
 from reelhouse.lake import Lake, conform
 from reelhouse.lake.fingerprint import fingerprint
 from reelhouse.lake.maintenance import maintain
+from tests.typed import typing_in
 
 DAY1, DAY2, DAY3 = dt.date(2026, 1, 1), dt.date(2026, 1, 2), dt.date(2026, 1, 3)
 TAGS = "video_id string, tag_id string, tag string, position int, matches int"
@@ -26,7 +27,7 @@ def write(lake: Lake, day: dt.date, rows: list[tuple[str, str, int]]) -> None:
 
 def filled(lake: Lake, table: tables.Table, **values: object) -> DataFrame:
     """One row of a table, null where nothing is given."""
-    fields = [f for f in table.spark_schema() if f.name != "data_date"]
+    fields = table.spark_schema("data_date")
     schema = StructType([StructField(f.name, f.dataType) for f in fields])
     return lake.spark.createDataFrame([tuple(values.get(f.name) for f in fields)], schema)
 
@@ -65,7 +66,7 @@ def probed(lake: Lake, day: dt.date, widths: dict[str, int]) -> None:
     """Rows of silver.videos, told apart by their width."""
     known = "video_id string, status string, width int, has_audio boolean"
     frame = lake.spark.createDataFrame([(v, "ok", w, False) for v, w in widths.items()], known)
-    others = [f for f in tables.VIDEOS.spark_schema() if f.name not in (*frame.columns, "data_date")]
+    others = tables.VIDEOS.spark_schema(*frame.columns, "data_date")
     missing = [F.lit(None).cast(f.dataType).alias(f.name) for f in others]
     place = {"data_date": day}
     lake.replace(tables.VIDEOS, conform(tables.VIDEOS, frame.select("*", *missing), place), place, count=len(widths), metadata={})
@@ -229,12 +230,15 @@ def test_compaction_keeps_rows_and_fingerprints(lake: Lake):
     assert fingerprint(T, lake.read(T)) == before
 
 
-def test_maintenance_leaves_few_files_and_the_same_rows(lake: Lake):
+def test_maintenance_leaves_few_files_and_the_same_rows(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for n in range(3):
         frame = conform(T, lake.spark.createDataFrame([(f"v{n}", "x", "X", n, 1)], TAGS), {"data_date": DAY1})
         lake.append(T, frame, metadata={})
     before = read(lake.read(T))
-    assert list(maintain(lake, keep_days=0)) == [(T.name, 3, 1)]
+    typed = typing_in(tmp_path, lake.spark, monkeypatch)
+    assert f"{T.name}: 3 files, now 1" in typed("maintain", "--root", lake.root).output
+    assert len(list(Path(lake.path(T)).rglob("*.parquet"))) == 4  # for storage.keep_days, older versions can be read
+    assert list(maintain(lake, keep_days=0)) == [(T.name, 1, 1)]
     assert read(lake.read(T)) == before
     assert len(list(Path(lake.path(T)).rglob("*.parquet"))) == 1  # what no version needs is gone
 

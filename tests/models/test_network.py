@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from reelhouse.features import Layout, Part
-from reelhouse.models import ModelConfig, load
+from reelhouse.models import ModelConfig, inference, load, network
 from reelhouse.models.inference import columns_of, run_model
 from reelhouse.models.network import MultimodalNetwork, dump
 
@@ -90,3 +90,18 @@ def test_a_constant_input_is_not_divided_by_nothing(model):
 
 def test_columns_of_a_layout():
     assert columns_of(Layout((Part("text", "t", 5, 1),))) == ["text", "text_mask"]
+
+
+def test_a_worker_loads_the_bytes_of_a_model_once_and_keeps_one_model_only(model, monkeypatch):
+    loaded = []
+    read = network.load
+    monkeypatch.setattr(inference, "_loaded", {})
+    monkeypatch.setattr(network, "load", lambda content: loaded.append(content) or read(content))
+    torch.manual_seed(1)
+    first, second = dump(model), dump(MultimodalNetwork(CONFIG))
+    asked = [first, bytes(bytearray(first)), second, first]
+    for content, so_far in zip(asked, ([first], [first], [first, second], [first, second, first]), strict=True):
+        now = inference._network(content)
+        assert loaded == so_far
+        assert list(inference._loaded.values()) == [now]
+        np.testing.assert_array_equal(run_model(now, arrays(2)).logits, run_model(read(content), arrays(2)).logits)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import os
 import re
+import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
@@ -12,22 +15,26 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 import pytest
 from pyspark.sql import SparkSession
 
 from reelhouse import tables
+from reelhouse.errors import NotFoundError, SettingsError
 from reelhouse.explain import chain, facts, made_by
 from reelhouse.lake import Lake, catalog
 from reelhouse.pipeline import flow_chart, load_jobs
 from reelhouse.replay import compare
 from reelhouse.sources.records import records
+from tests.typed import Type, typing_in
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 REELHOUSE = Path(sys.prefix) / "bin" / "reelhouse"
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 DAY = dt.date(2026, 1, 1)
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 def reelhouse(
@@ -52,17 +59,32 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tempfile.TemporaryDirectory(prefix="rc") as cache:  # with a short path: a socket's address must fit
         environ = {name: value for name, value in os.environ.items() if name not in ("TMPDIR", "TEMP", "TMP")}
         environ |= {"HOME": str(folder / "home"), "REELHOUSE_CACHE": cache}
-        said(folder, "sample", "--videos", "90", "--days", "1", environ=environ)
-        watch = _Watch(Path(cache), folder)
-        (folder / "daily.txt").write_text(said(folder, "daily", "--sample", environ=environ), encoding="utf-8")
-        elsewhere, known = watch.end()
+        with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Gateway) as gateway:
+            threading.Thread(target=gateway.serve_forever, daemon=True).start()
+            environ |= dict.fromkeys(PROXIES, f"http://127.0.0.1:{gateway.server_address[1]}")
+            said(folder, "sample", "--videos", "90", "--days", "1", environ=environ)
+            watch = _Watch(Path(cache), folder)
+            (folder / "daily.txt").write_text(said(folder, "daily", "--sample", environ=environ), encoding="utf-8")
+            elsewhere, known = watch.end()
+            gateway.shutdown()
         (folder / "elsewhere.txt").write_text("\n".join(elsewhere))
+        (folder / "asked.txt").write_text("\n".join(_Gateway.asked))
         (folder / "scratch.txt").write_text("\n".join(path.removeprefix(cache) for path in known if path.startswith(cache)))
     return folder
 
 
+class _Gateway(socketserver.StreamRequestHandler):
+    """Stands where a way to the outer network would be, lets nothing through and remembers what was asked for."""
+
+    asked: ClassVar[list[str]] = []
+
+    def handle(self) -> None:
+        self.asked.append(self.rfile.readline().decode(errors="replace").strip())
+
+
 class _Watch(threading.Thread):
-    """Sees where the processes that a command starts have files and sockets open, and Java its counters, outside of `known`."""
+    """Sees where the processes that a command starts have files and sockets open, and Java its counters, outside of `known`,
+    and which other machines they talk to."""
 
     def __init__(self, *known: Path) -> None:
         super().__init__(daemon=True)
@@ -76,7 +98,11 @@ class _Watch(threading.Thread):
             yield from (str(file) for file in Path("/tmp").glob(f"hsperfdata_*/{child.pid}"))
             try:
                 yield from (file.path for file in child.open_files())
-                yield from (str(socket.laddr) for socket in child.net_connections("unix"))
+                for connection in child.net_connections("all"):
+                    if connection.family == socket.AF_UNIX:
+                        yield str(connection.laddr)
+                    elif connection.raddr and not ipaddress.ip_address(connection.raddr.ip.removeprefix("::ffff:")).is_loopback:
+                        yield f"//{connection.raddr.ip}:{connection.raddr.port}"
             except psutil.Error:
                 continue
 
@@ -86,11 +112,16 @@ class _Watch(threading.Thread):
                 self._seen.update(self._look())
 
     def end(self) -> tuple[list[str], list[str]]:
-        """Paths in the system's folder for temporary files, and in `known`."""
+        """Paths in the system's folder for temporary files with addresses of other machines, and paths in `known`."""
         self._over.set()
         self.join()
         known = {path for path in self._seen if path.startswith(self._known)}
-        return sorted(path for path in self._seen - known if path.startswith("/tmp/")), sorted(known)
+        return sorted(path for path in self._seen - known if path.startswith(("/tmp/", "//"))), sorted(known)
+
+
+@pytest.fixture
+def typed(folder: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Type:
+    return typing_in(folder, spark, monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -115,15 +146,16 @@ def test_daily_ends_with_what_each_step_did_what_was_found_and_what_to_do_next(f
     assert "reelhouse daily --videos FOLDER" in text
 
 
-def test_a_run_writes_into_its_folder_and_the_cache_folder_only(folder: Path):
+def test_a_run_writes_into_its_folder_and_the_cache_folder_only_and_asks_no_other_machine(folder: Path):
     assert list((folder / "home").iterdir()) == []
     assert (folder / "elsewhere.txt").read_text() == ""
+    assert (folder / "asked.txt").read_text() == ""
     used = (folder / "scratch.txt").read_text()
     assert re.search(r"^/tmp/reelhouse-\w+/spark\.log$", used, re.MULTILINE)
     assert re.search(r"^/tmp/tmp\w+_milvus\.db\.sock$", used, re.MULTILINE)
 
 
-def test_similar_lists_titles_scores_and_files(folder: Path, lake: Lake):
+def test_similar_lists_titles_scores_and_files(folder: Path, lake: Lake, typed: Type):
     video = re.search(r"reelhouse similar (\S+)", (folder / "daily.txt").read_text(encoding="utf-8"))[1]  # type: ignore[index]
     rows = [
         line.split("│") for line in said(folder, "similar", video, "-k", "3", "--root", "warehouse-sample").splitlines() if ".mp4" in line
@@ -136,15 +168,13 @@ def test_similar_lists_titles_scores_and_files(folder: Path, lake: Lake):
         assert -1 <= float(score) <= 1.001
         assert (known[found.strip()].title or known[found.strip()].caption or "").startswith(title.strip()[:4])
         assert file.strip().endswith(".mp4")
-    missing = reelhouse(folder, "similar", "nobody", "--root", "warehouse-sample")
-    assert missing.returncode != 0
-    assert "'nobody' has no vector of the served model" in missing.stderr
-    assert "Traceback" not in missing.stderr
+    with pytest.raises(NotFoundError, match="'nobody' has no vector of the served model"):
+        typed("similar", "nobody", "--root", "warehouse-sample")
 
 
-def test_sql_answers_by_name_alone_and_line_by_line(folder: Path, lake: Lake):
+def test_sql_answers_by_name_alone_and_line_by_line(folder: Path, lake: Lake, typed: Type):
     count = lake.read(tables.VIDEO_ARRIVALS).count()
-    answer = said(folder, "sql", "select count(*) videos from bronze.video_arrivals", "--root", "warehouse-sample")
+    answer = typed("sql", "select count(*) videos from bronze.video_arrivals", "--root", "warehouse-sample").stdout
     assert answer.split() == ["videos", *answer.split()[1:-1], f"{count}"]
     lines = ["select count(*) from silver.videos_current;", "select nonsense from nowhere", "delete from silver.videos"]
     asked = reelhouse(folder, "sql", "--root", "warehouse-sample", given="\n".join([*lines, "select 41 + 1 answer", "exit", ""]))
@@ -159,37 +189,39 @@ def test_sql_answers_by_name_alone_and_line_by_line(folder: Path, lake: Lake):
     assert "Traceback" not in asked.stderr
 
 
-def test_tables_settings_plan_runs_and_explain_tell_what_they_are_for(folder: Path, lake: Lake):
-    assert re.search(r"gold\.predictions +│ What the model says of a video", said(folder, "tables"))
-    columns = said(folder, "tables", "gold.predictions")
+def test_tables_settings_plan_runs_and_explain_tell_what_they_are_for(folder: Path, lake: Lake, typed: Type):
+    def said(*words: str) -> str:
+        return typed(*words).stdout
+
+    assert re.search(r"gold\.predictions +│ What the model says of a video", said("tables"))
+    columns = said("tables", "gold.predictions")
     assert "entropy of all classes' probabilities, in nats" in columns
     assert "partitions: data_date, model_version" in columns
-    view = said(folder, "tables", "gold.label_queue")
+    view = said("tables", "gold.label_queue")
     (queue,) = [v for v in tables.VIEWS if v.name == "gold.label_queue"]
     assert f"{queue.name}  {queue.comment}" in view
     assert "FROM bronze.label_exports e LEFT ANTI JOIN silver.labels_current u" in view
     assert re.search(r"^rank +│ int +│ \w+", view, re.MULTILINE)
     assert re.search(r"^chosen_by +│ string +│", view, re.MULTILINE)
-    unknown = reelhouse(folder, "tables", "gold.nothing")
-    assert unknown.returncode != 0
-    assert "there is no table 'gold.nothing'" in unknown.stderr
-    assert re.search(r"training\.epochs +│ 9 +│ changed", said(folder, "settings", "--set", "training.epochs=9"))
-    assert re.search(r"published_at", said(folder, "manifest"))
+    with pytest.raises(NotFoundError, match=r"there is no table 'gold\.nothing'"):
+        typed("tables", "gold.nothing")
+    assert re.search(r"training\.epochs +│ 9 +│ changed", said("settings", "--set", "training.epochs=9"))
+    assert re.search(r"published_at", said("manifest"))
     root = ("--root", "warehouse-sample", "--set", f"sources.deliveries={folder / 'sample' / 'deliveries'}")
-    plan = said(folder, "plan", "--date", "2026-01-01", *root)
+    plan = said("plan", "--date", "2026-01-01", *root)
     assert len(re.findall("up to date", plan)) == len(load_jobs())
-    assert len(re.findall("never run", said(folder, "plan", "--date", "2026-01-02", *root))) == len(load_jobs())
-    assert re.search(r"2026-01-01 │ +serve +│ succeeded", said(folder, "runs", "--date", "2026-01-01", *root))
+    assert len(re.findall("never run", said("plan", "--date", "2026-01-02", *root))) == len(load_jobs())
+    assert re.search(r"2026-01-01 │ +serve +│ succeeded", said("runs", "--date", "2026-01-01", *root))
     run = lake.read(tables.RUNS).where("job = 'train'").first()
     assert run is not None
-    shown = said(folder, "runs", run.run_id, *root)
+    shown = said("runs", run.run_id, *root)
     for value in (run.run_id, run.settings_hash, run.code_version, run.inputs["model"], f"{run.metrics['train_accuracy']:,.3f}"):
         assert re.search(rf"│ {re.escape(value)}\b", shown), value
     for read in run.reads:
         assert re.search(rf"reads +│ {read.table} +│ {read.slice} +│ +{read.rows} +│ {read.fingerprint}", shown), read
     ingested = lake.read(tables.RUNS).where("job = 'ingest'").first()
     assert ingested is not None
-    explained = said(folder, "explain", "v0001", *root)
+    explained = said("explain", "v0001", *root)
     for name in ("bronze.video_arrivals", "silver.video_text", "gold.embeddings", "ops.promotions", "gold.training_snapshots"):
         assert name in explained, name
     assert f"made by ingest  run {ingested.run_id}  code {ingested.code_version}  settings {ingested.settings_hash}" in explained
@@ -234,15 +266,14 @@ def test_of_a_refused_row_the_quarantine_is_shown_and_who_refused_it(lake: Lake)
     assert fact.run_id == lake.read(tables.RUNS).where("job = 'ingest'").collect()[0].run_id
 
 
-def test_an_unknown_setting_and_a_missing_source_are_one_sentence(tmp_path: Path):
+def test_an_unknown_setting_and_a_missing_source_are_one_sentence(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch):
     wrong = reelhouse(tmp_path, "daily", "--set", "training.epoch=3", "--set", "nonsense.key=1")
     assert wrong.returncode == 2
     assert "training.epoch" in wrong.stderr
     assert "nonsense" in wrong.stderr
     assert "Traceback" not in wrong.stderr
-    nothing = reelhouse(tmp_path, "daily", "--date", "2026-01-01")
-    assert nothing.returncode != 0
-    assert "no source is set" in nothing.stdout + nothing.stderr
+    typed = typing_in(tmp_path, spark, monkeypatch)
+    assert "no source is set" in typed("daily", "--date", "2026-01-01", code=SettingsError.exit_code).output
 
 
 def test_the_same_day_on_two_executor_processes_gives_the_same_rows(folder: Path, lake: Lake):

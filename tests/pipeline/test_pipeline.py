@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import shutil
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,14 @@ from reelhouse import settings as settings_module
 from reelhouse import tables
 from reelhouse.errors import LockedError, NotFoundError, SettingsError, StorageError
 from reelhouse.explain import facts
-from reelhouse.lake import Lake
+from reelhouse.lake import Lake, catalog
 from reelhouse.pipeline import Outcome, Pipeline, load_jobs
-from reelhouse.replay import compare, replay_days
+from reelhouse.replay import compare
 from reelhouse.settings import CONF, Settings
-from reelhouse.takedown import pseudonym, purge, take_down
+from reelhouse.takedown import pseudonym
+from reelhouse.vectors import KINDS
 from tests.deliveries import deliver, text_rows
+from tests.typed import Type, typing_in
 
 DAY1, DAY2, DAY3 = dt.date(2026, 1, 1), dt.date(2026, 1, 2), dt.date(2026, 1, 3)
 DAYS = (DAY1, DAY2, DAY3)
@@ -63,6 +67,11 @@ def whole_days(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) ->
     finally:
         pipeline.close()
     return folder / "w", folder / "deliveries"
+
+
+@pytest.fixture
+def typed(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Type:
+    return typing_in(tmp_path, spark, monkeypatch)
 
 
 @pytest.fixture
@@ -141,44 +150,57 @@ def test_three_days_delivered_out_of_order_equal_the_days_done_in_order_once_the
     assert set(statuses(out_of_order.run_day(DAY3, STATEFUL_JOBS)).values()) == {"up to date"}
 
 
-def test_a_replay_into_a_fresh_root_gives_the_same_rows(opened, whole_days, tmp_path: Path):
-    pipeline = opened(*whole_days)
-    rows = replay_days(pipeline.lake, pipeline.settings, DAY2, DAY2, tmp_path / "replayed", lambda text: None)
-    assert [r for r in rows if not r.same] == []
-    compared = {r.table for r in rows}
-    assert {"silver.video_text", "silver.labels", "gold.predictions", "gold.embeddings", "gold.tag_library", "ops.serving"} <= compared
-    # a changed row is noticed
-    other = Lake(pipeline.lake.spark, str(tmp_path / "replayed"))
-    text = other.read(tables.VIDEO_TEXT, f"data_date = date'{DAY2}'").withColumn("title", F.lit("x")).localCheckpoint()
-    other.replace(tables.VIDEO_TEXT, text, {"data_date": DAY2}, count=24, metadata={})
-    assert [c.table for c in compare(pipeline.lake, other, DAY2, DAY2) if not c.same] == ["silver.video_text"]
+def test_a_replay_gives_the_same_rows_and_names_the_one_that_was_tampered_with(whole_days, tmp_path: Path, typed: Type, spark):
+    root = tmp_path / "w"
+    shutil.copytree(whole_days[0], root)
+    lake = Lake(spark, str(root))
+    text = lake.read(tables.VIDEO_TEXT, f"data_date = date'{DAY2}'")
+    title = F.when(F.col("video_id") == "0102-003", F.lit("x")).otherwise(F.col("title"))
+    lake.replace(tables.VIDEO_TEXT, text.withColumn("title", title).localCheckpoint(), {"data_date": DAY2}, count=24, metadata={})
+    into = tmp_path / "replayed"
+    places = ("--into", str(into), "--root", str(root), "--set", "training.epochs=3", "--set", "tags.minimum_count=3")
+    said = typed("replay", "--from", str(DAY2), "--to", str(DAY2), *places, code=1).output
+    compared = {line.split("│")[0].strip(): "NOT THE SAME" in line for line in said.splitlines() if f"│ {DAY2} │" in line}
+    assert {table for table, differs in compared.items() if differs} == {"silver.video_text"}
+    assert f"{len(compared) - 1} of {len(compared)} slices are the same; not: silver.video_text of {DAY2}" in said
+    wanted = {"silver.labels", "gold.predictions", "gold.embeddings", "gold.hashes", "gold.tag_library", "gold.video_tags", "ops.serving"}
+    assert wanted <= compared.keys()
+    assert {c.table: not c.same for c in compare(lake, Lake(spark, str(into)), DAY2, DAY2)} == compared
 
 
-def test_a_takedown_hides_a_video_at_once_and_a_purge_removes_its_bytes(opened, whole_days, tmp_path: Path):
+def test_a_takedown_hides_a_video_at_once_and_a_purge_removes_its_bytes(opened, whole_days, tmp_path: Path, typed: Type):
     root, deliveries = tmp_path / "w", whole_days[1]
     shutil.copytree(whole_days[0], root)
-    pipeline = opened(root, deliveries)
-    vectors = pipeline.services.vectors
-    assert any(f.table is tables.EMBEDDINGS for f in facts(pipeline.lake, GONE))
-    take_down(pipeline.lake, vectors, GONE, DAY2, "asked by the author", "desk")
-    take_down(pipeline.lake, vectors, GONE, DAY2, "asked again", "desk")
+    lake = Lake(opened(root, deliveries).lake.spark, str(root))
+    assert any(f.table is tables.EMBEDDINGS for f in facts(lake, GONE))
+    for reason in ("asked by the author", "asked again"):
+        words = typed("delete", GONE, "--reason", reason, "--by", "desk", "--date", str(DAY2), "--root", str(root)).output
+        assert f"{GONE} is gone from every current view and from Milvus" in words
     with pytest.raises(NotFoundError, match="was taken down"):
-        list(facts(pipeline.lake, GONE))
+        list(facts(lake, GONE))
     for table in tables.ALL.values():
         if table.has_video and table not in (tables.DELETIONS, tables.QUARANTINE):
-            assert pipeline.lake.read(table).where(F.col("video_id") == GONE).isEmpty(), table.name
-    served = pipeline.lake.read(tables.SERVING, f"data_date = date'{DAY2}'").first()
-    assert GONE not in dict(vectors.ids_and_checksums("video_embedding", served.model_version))
+            assert lake.read(table).where(F.col("video_id") == GONE).isEmpty(), table.name
+    catalog.register(lake)
+    for name in catalog.names().keys() - tables.ALL.keys():
+        if "video_id" in lake.spark.table(name).columns:
+            assert lake.spark.table(name).where(F.col("video_id") == GONE).isEmpty(), name
+    pipeline = opened(root, deliveries)
+    served = lake.read(tables.SERVING, f"data_date = date'{DAY2}'").first()
+    for kind in KINDS:
+        held = dict(pipeline.services.vectors.ids_and_checksums(kind.name, served.model_version))
+        assert GONE not in held
+        assert len(held) == 47
+    pipeline.close()
     with pytest.raises(NotFoundError, match="no video 'nobody' ever arrived"):
-        take_down(pipeline.lake, vectors, "nobody", DAY2, "", "")
+        typed("delete", "nobody", "--root", str(root))
 
     assert _bytes_hold(root, b"unmistakable-title")
-    purge(pipeline.lake, vectors)
-    pipeline.close()
+    assert "bronze.video_arrivals: 1 rows removed" in typed("purge", "--root", str(root)).output
     assert not _bytes_hold(root, b"unmistakable-title")
     deletions = root / "tables" / "bronze" / "deletions"
     assert [f for f in _files_with(root, GONE.encode()) if deletions not in f.parents] == []
-    assert pipeline.lake.read(tables.VIDEO_ARRIVALS).count() == 47
+    assert lake.read(tables.VIDEO_ARRIVALS).count() == 47
     # running the day again brings nothing back
     again = opened(root, deliveries)
     statuses(again.run_day(DAY1))
@@ -213,11 +235,21 @@ def test_two_runs_of_one_date_at_once_one_says_so(opened, deliveries: Path, tmp_
         pipeline.run_day(DAY1, ["ingest"])
 
 
-def test_a_date_without_data_runs_to_the_end(opened, deliveries: Path, tmp_path: Path):
-    pipeline = opened(tmp_path / "w", deliveries)
-    outcome = statuses(pipeline.run_day(dt.date(2025, 12, 31)))
-    assert set(outcome.values()) <= {"succeeded", "stepped aside"}
-    assert pipeline.lake.read(tables.VIDEO_ARRIVALS).isEmpty()
+def test_dates_without_data_run_to_the_end_and_a_backfill_is_typed_in_one_line(deliveries: Path, tmp_path: Path, typed: Type, spark):
+    (tmp_path / "own.yml").write_text(f"sources:\n  deliveries: {deliveries}\nstorage:\n  root: {tmp_path / 'w'}\n")
+    line = ("daily", "--from", "2025-12-30", "--to", "2025-12-31", "--conf", str(tmp_path / "own.yml"))
+    lake = Lake(spark, str(tmp_path / "w"))
+    ran = "(succeeded|stepped aside)"
+    for words, status, runs in ((line, ran, 1), (line, "up to date", 1), ((*line, "--force"), ran, 2)):
+        said = typed(*words).output
+        for job, day in product(load_jobs(), ("2025-12-30", "2025-12-31")):
+            assert re.search(rf"{day} │ {job.name} +│ {status} +│", said), (day, job.name)
+        done = lake.read(tables.RUNS).groupBy("job", "data_date").count().collect()
+        assert {(r.job, str(r.data_date)): r["count"] for r in done} == dict.fromkeys(
+            product([j.name for j in load_jobs()], ("2025-12-30", "2025-12-31")), runs
+        )
+    assert {r.status for r in lake.read(tables.RUNS).collect()} <= {"succeeded", "stepped_aside"}
+    assert lake.read(tables.VIDEO_ARRIVALS).isEmpty()
 
 
 def test_an_unknown_job_is_named_with_the_known_ones(opened, deliveries: Path, tmp_path: Path):

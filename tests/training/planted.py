@@ -14,8 +14,13 @@ LAYOUT = Layout((Part("visual", "v", 6, 2), Part("text", "t", 5, 1)))
 LABELS = ("a", "b", "c")
 
 
-def write_snapshot(folder: Path, *rows_per_file: int, seed: int = 0, splits=("train", "train", "train", "evaluation")) -> tuple[str, ...]:
-    """One file of one row group for each number; the class shows in picture and text. Returns addresses as Spark writes them."""
+def write_snapshot(
+    folder: Path, *rows_per_file: int, seed: int = 0, splits=("train", "train", "train", "evaluation"), gaps: bool = False
+) -> tuple[str, ...]:
+    """One file of one row group for each number; the class shows in picture and text. Returns addresses as Spark writes them.
+
+    gaps: every third row lacks its second picture, whose place is filled with nonsense, and every other row weighs a quarter.
+    """
     draw = np.random.default_rng(seed)
     files = []
     for number, rows in enumerate(rows_per_file):
@@ -25,15 +30,18 @@ def write_snapshot(folder: Path, *rows_per_file: int, seed: int = 0, splits=("tr
         visual[:, :, :3] += targets[:, None]
         text = draw.standard_normal((rows, 5)) * 0.5
         text[:, :3] += targets
+        mask, weights = np.ones((rows, 2)), np.ones(rows)
+        if gaps:
+            mask[::3, 1], visual[::3, 1], weights[::2] = 0, 1000.0, 0.25
         table = pa.table(
             {
                 "video_id": [f"v{number}-{i:03d}" for i in range(rows)],
                 "snapshot_id": ["s"] * rows,
                 "split": [splits[i % len(splits)] for i in range(rows)],
-                "weight": pa.array(np.ones(rows), pa.float32()),
+                "weight": pa.array(weights, pa.float32()),
                 "targets": lists(targets),
                 "visual": lists(visual.reshape(rows, 12)),
-                "visual_mask": lists(np.ones((rows, 2))),
+                "visual_mask": lists(mask),
                 "audio": lists(np.zeros((rows, 0))),
                 "audio_mask": lists(np.zeros((rows, 0))),
                 "text": lists(text),

@@ -6,9 +6,10 @@ import importlib
 import numpy as np
 
 from reelhouse import tables
-from reelhouse.lake import Lake, Ledger, conform
+from reelhouse.lake import Lake, Ledger
 from reelhouse.run import Run, Services, StepAside
 from reelhouse.settings import Settings
+from tests.planting import write_rows
 
 DAY1, DAY2, DAY3 = dt.date(2026, 1, 1), dt.date(2026, 1, 2), dt.date(2026, 1, 3)
 VERSION = "encoder-12ab"
@@ -37,24 +38,22 @@ class Days:
         """As predict publishes: embeddings (one angle a video) and hashes, and predictions of a trained model. The videos came
         on the first of the days."""
         self.arrived(DAY1, *videos)
-        self._write(tables.EMBEDDINGS, day, [(v, unit(a)) for v, a in videos.items()], "video_id string, vector array<float>", version)
+        place = {"data_date": day, "model_version": version}
+        write_rows(self.lake, tables.EMBEDDINGS, [{"video_id": v, "vector": unit(a)} for v, a in videos.items()], place)
         kept = videos if hashes else {}
-        self._write(tables.HASHES, day, [(v, code(round(a * 100))) for v, a in kept.items()], "video_id string, hash binary", version)
+        write_rows(self.lake, tables.HASHES, [{"video_id": v, "hash": code(round(a * 100))} for v, a in kept.items()], place)
         if classes:
-            top = "video_id string, task string, top array<struct<label_id:string,path:string,probability:double>>, entropy double"
-            self._write(tables.PREDICTIONS, day, [(v, "category", [("food", "美食", 1.0)], 0.0) for v in videos], top, version)
+            facts = {"task": "category", "top": [("food", "美食", 1.0)], "entropy": 0.0}
+            write_rows(self.lake, tables.PREDICTIONS, [{"video_id": v, **facts} for v in videos], place)
 
     def arrived(self, day: dt.date, *videos: str) -> None:
         """Videos came on the day, besides those that did already."""
         names = {*videos, *(row["video_id"] for row in self.rows(tables.VIDEO_TEXT, day))}
-        schema = "video_id string, hashtags array<string>, text string, tokens array<string>, language string, is_meaningful boolean"
-        rest = [c for c in tables.VIDEO_TEXT.names if c not in schema and c != "data_date"]
-        rows = [(v, [], "words", [], "en", True, *(None for _ in rest)) for v in sorted(names)]
-        self._write(tables.VIDEO_TEXT, day, rows, ", ".join([schema, *(f"{c} string" for c in rest)]))
+        facts = {"text": "words", "language": "en", "is_meaningful": True}
+        write_rows(self.lake, tables.VIDEO_TEXT, [{"video_id": v, **facts} for v in sorted(names)], {"data_date": day})
 
     def taken_down(self, day: dt.date, *videos: str) -> None:
-        schema = "video_id string, reason string, requested_by string, requested_at timestamp, content_sha256 array<string>"
-        self._write(tables.DELETIONS, day, [(v, None, None, None, None) for v in videos], schema)
+        write_rows(self.lake, tables.DELETIONS, [{"video_id": v} for v in videos], {"data_date": day})
 
     def run(self, job: str, day: dt.date) -> Run:
         """Run a job as the pipeline does; the finished run holds its record (metrics, status, note)."""
@@ -78,8 +77,3 @@ class Days:
 
     def rows(self, table: tables.Table, day: dt.date) -> list[dict]:
         return [row.asDict() for row in self.lake.read(table, f"data_date = date'{day}'").orderBy(*table.key).collect()]
-
-    def _write(self, table: tables.Table, day: dt.date, rows: list[tuple], schema: str, version: str | None = None) -> None:
-        place = {"data_date": day, **({"model_version": version} if version else {})}
-        frame = conform(table, self.lake.spark.createDataFrame(rows, schema), place)
-        self.lake.replace(table, frame, place, count=len(rows), metadata={"job": "test"})

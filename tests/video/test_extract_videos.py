@@ -6,13 +6,15 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import av
 import numpy as np
+import pyarrow
 import pytest
 from pyspark import StorageLevel
 
 from reelhouse import settings as settings_module
 from reelhouse import tables
-from reelhouse.video import audio, extract_videos, features_of, frames_of, ocr_of, refused_of, videos_of
+from reelhouse.video import audio, encoders, extract, extract_videos, features_of, frames_of, ocr_of, refused_of, videos_of
 from reelhouse.video.encoders import DEFAULT, encode, encoder_file, session_of
 from reelhouse.video.reading import Reader
 from tests.video.made_videos import level, tone, write_video
@@ -52,7 +54,7 @@ def wide(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, cache: P
     [(videos_of, tables.VIDEOS), (frames_of, tables.FRAMES), (features_of, tables.FEATURES), (ocr_of, tables.OCR)],
 )
 def test_each_part_has_the_columns_and_types_of_its_table(wide: DataFrame, select, table: tables.Table):
-    expected = [(f.name, f.dataType) for f in table.spark_schema() if f.name != "data_date"]
+    expected = [(f.name, f.dataType) for f in table.spark_schema("data_date")]
     assert [(f.name, f.dataType) for f in select(wide).schema] == expected
 
 
@@ -110,6 +112,26 @@ def test_another_division_into_tasks_gives_the_same_rows(spark: SparkSession, wi
     for select in (videos_of, frames_of):
         key = lambda r: (r["video_id"], r.asDict().get("frame_index", 0))  # noqa: E731
         assert sorted(select(again).collect(), key=key) == sorted(select(wide).collect(), key=key)
+
+
+def test_each_video_is_opened_once_and_the_encoder_loaded_once_by_a_worker(tmp_path: Path, cache: Path, monkeypatch):
+    """Counted in this process by what a worker does with two tasks: looking at each real call, and letting it through."""
+    opened, loaded = [], []
+    av_open, make_session = av.open, encoders.session_of
+    files = [
+        write_video(tmp_path / f"{n}.mp4", [level(20 * i + n) for i in range(1, 11)], sound=tone(1.0)) for n in range(2 * extract.GROUP)
+    ]
+    monkeypatch.setattr(av, "open", lambda file, **options: opened.append(str(file)) or av_open(file, **options))
+    monkeypatch.setattr(encoders, "session_of", lambda model: loaded.append(len(model)) or make_session(model))
+    monkeypatch.setattr(extract, "_sessions", {})
+    encoder = encoder_file(DEFAULT, cache)
+    task = extract._extractor(settings_module.load().video, encoder.encoder_id, encoder.path.read_bytes)
+    rows = [{"video_id": file.stem, "uri": str(file), "content_sha256": "sha"} for file in files]
+    read = [row for half in (rows[::2], rows[1::2]) for batch in task([pyarrow.RecordBatch.from_pylist(half)]) for row in batch.to_pylist()]
+    assert sorted(row["video_id"] for row in read) == sorted(file.stem for file in files)
+    assert all(row["rule"] is None and {f["modality"] for f in row["features"]} == {"visual", "audio"} for row in read)
+    assert sorted(opened) == sorted(f"file:{file}" for file in files)
+    assert loaded == [len(encoder.path.read_bytes())]
 
 
 def test_a_day_without_videos_gives_empty_tables(spark: SparkSession, cache: Path):

@@ -173,6 +173,12 @@ def replay(
     settings, dates = settings_of(conf, values, root), days_of(first, last)
     with open_lake(settings) as lake:
         rows = replay_days(lake, settings, dates[0], dates[-1], into, show.progress)
-        show.table([tuple(r.__dict__.values()) for r in rows], list(rows[0].__dict__) if rows else ["nothing to compare"])
-    if any(not r.same for r in rows):
+        lines = [
+            (r.table, r.date, r.rows, r.replayed, r.exact, r.largest_difference, r.unlike_share, "" if r.same else "NOT THE SAME")
+            for r in rows
+        ]
+        show.table(lines, ["table", "date", "rows", "replayed", "exact columns agree", "largest difference", "share unlike", ""])
+    unlike = [f"{r.table} of {r.date}" for r in rows if not r.same]
+    show.progress(f"{len(rows) - len(unlike)} of {len(rows)} slices are the same" + (f"; not: {', '.join(unlike)}" if unlike else ""))
+    if unlike:
         raise typer.Exit(1)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 MODALITIES = ("visual", "audio", "text")
+UNTRAINED = "encoder-"  # how a model_version begins that stands for pooled encoder vectors; those come without predictions
 
 
 @dataclass(frozen=True)

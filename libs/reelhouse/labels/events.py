@@ -13,14 +13,13 @@ from reelhouse.labels.fold import MANIFEST
 from reelhouse.labels.lines import DEFAULT_TASK, LineKind, parse_line, resolve_label
 from reelhouse.labels.taxonomy import Taxonomy
 from reelhouse.sources.values import RowError
+from reelhouse.tables import REFUSED, REFUSED_CHARACTERS_MAX
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame
 
 CHUNK_SCHEMA = "batch string, path string, start bigint, end bigint, first_line bigint, checksum bigint"
-REFUSED = ["rule", "row_key", "reason", "row", "video_id"]
-ROW_CHARACTERS_MAX = 10_000  # of a refused line, as ops.quarantine keeps it
 
 
 def parse_chunks(chunks: DataFrame, kind: LineKind, trees: Mapping[str, Taxonomy]) -> DataFrame:
@@ -58,7 +57,7 @@ def _parsed_chunk(chunk: Chunk, kind: LineKind, trees: Mapping[str, Taxonomy], s
         try:
             rows.append({**parse_line(kind, line, trees), **place})
         except RowError as error:
-            text = line[: 4 * ROW_CHARACTERS_MAX].decode(errors="replace")[:ROW_CHARACTERS_MAX]
+            text = line[: 4 * REFUSED_CHARACTERS_MAX].decode(errors="replace")[:REFUSED_CHARACTERS_MAX]
             rows.append({**place, "rule": error.rule, "reason": str(error), "row": text})
     return pa.RecordBatch.from_pylist(rows, schema=arrow)
 

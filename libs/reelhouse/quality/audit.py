@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reelhouse.quality.suites import Check, load_library, load_suite
-from reelhouse.tables import Table
+from reelhouse.tables import REFUSED_CHARACTERS_MAX, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
     from reelhouse.quality.checking import Verdict
 
-ROW_CHARACTERS = 10_000
 VALUE_CHARACTERS = 200
 KEY_CHECK = "expect_key_to_be_unique"
 _BROKEN, _TURN = "_broken_checks", "_turn_among_its_key"
@@ -115,7 +114,7 @@ def _refusals(table: Table, marked: DataFrame, checks: Sequence[Check]) -> DataF
         rule.alias("rule"),
         F.concat_ws("|", *parts).alias("row_key"),
         F.concat_ws("; ", *reasons, twice).alias("reason"),
-        F.substring(F.to_json(F.struct(*shown)), 1, ROW_CHARACTERS).alias("row"),
+        F.substring(F.to_json(F.struct(*shown)), 1, REFUSED_CHARACTERS_MAX).alias("row"),
         (F.col("video_id") if table.has_video else F.lit(None).cast("string")).alias("video_id"),
     )
     same = Window.partitionBy("rule", "row_key").orderBy("row", "reason")

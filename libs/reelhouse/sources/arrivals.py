@@ -11,11 +11,10 @@ from pyspark.sql import functions as F
 
 from reelhouse.sources.columns import VIDEOS, FileKind
 from reelhouse.sources.deliveries import BARE_BATCH
+from reelhouse.tables import REFUSED, REFUSED_CHARACTERS_MAX
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
-
-REFUSED = ["rule", "row_key", "reason", "row", "video_id"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,7 @@ def settle(
     ranked = good.withColumns({"_rank": F.row_number().over(order), "_first": F.first("_content").over(order)})
     contradicting = ranked.where((F.col("_rank") > 1) & (F.col("_content") != F.col("_first")))
     first = ranked.where(F.col("_rank") == 1)
-    names = [name for name in kind.table.names if name != "data_date"]
-    new = first.join(_newest(before, first, kind), on=[kind.key, "_content"], how="left_anti").select(*names)
+    new = first.join(_newest(before, first, kind), on=[kind.key, "_content"], how="left_anti").select(*kind.table.undated)
     return Arrivals(new, refused.unionByName(_duplicates(contradicting, kind)))
 
 
@@ -126,7 +124,7 @@ def _duplicates(rows: DataFrame, kind: FileKind) -> DataFrame:
     reason = F.concat(
         F.lit(f"{kind.key} "), F.col(kind.key), F.lit(" was delivered before on this day with another content: give each its own id")
     )
-    content = F.substring(F.to_json(F.struct(kind.key, *kind.content)), 1, 10_000)
+    content = F.substring(F.to_json(F.struct(kind.key, *kind.content)), 1, REFUSED_CHARACTERS_MAX)
     return rows.select(
         F.lit("duplicate_id").alias("rule"), key.alias("row_key"), reason.alias("reason"), content.alias("row"), video.alias("video_id")
     )

@@ -21,20 +21,20 @@ from reelhouse.sources.deliveries import BARE_BATCH, DeliveredFile, Delivery
 from reelhouse.sources.media import hash_media, inside
 from reelhouse.sources.records import BATCH_ROWS, Record, records
 from reelhouse.sources.values import RowError, convert, cut
+from reelhouse.tables import REFUSED_CHARACTERS_MAX
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 TEXT_TOO_LONG = "text_too_long"
-_ROW_SHOWN = 10_000
 _REFUSAL = ("rule", "reason", "row_key", "row")
 _HASH_TASKS_PER_CORE = 2
 
 
 def read_schema(kind: FileKind) -> StructType:
     """Columns of the kind's table without data_date and ingested_at, and of a refusal; all nullable."""
-    fields = [StructField(f.name, f.dataType) for f in kind.table.spark_schema() if f.name not in ("data_date", "ingested_at")]
+    fields = [StructField(f.name, f.dataType) for f in kind.table.spark_schema("data_date", "ingested_at")]
     return StructType([*fields, *(StructField(name, StringType()) for name in _REFUSAL)])
 
 
@@ -198,7 +198,7 @@ def _video_of(record: Record) -> str | None:
 def _shown(record: Record) -> str:
     """The row as JSON, readable even where it does not decode."""
     text = record.raw if record.raw is not None else json.dumps(record.values, ensure_ascii=False, default=_plain)
-    return text[:_ROW_SHOWN].encode(errors="backslashreplace").decode()
+    return text[:REFUSED_CHARACTERS_MAX].encode(errors="backslashreplace").decode()
 
 
 def _plain(value: Any) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from reelhouse.errors import ManifestError
+from reelhouse.tables import REFUSED_CHARACTERS_MAX
 
 FIELD_BYTES_MAX = 16 * 2**20  # a quote that is never closed swallows at most so much before it is given up
 BATCH_ROWS = 4096
@@ -150,7 +151,7 @@ def _json_records(path: str) -> Iterator[Record]:
 
 
 def _json_record(number: int, line: bytes) -> Record:
-    shown = line[:10_000].decode(errors="backslashreplace")
+    shown = line[:REFUSED_CHARACTERS_MAX].decode(errors="backslashreplace")
     try:
         values = json.loads(line.decode())
     except UnicodeDecodeError as error:

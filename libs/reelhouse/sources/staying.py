@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from reelhouse.sources.deliveries import BARE_BATCH
-from reelhouse.tables import Table
+from reelhouse.tables import REFUSED, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -41,7 +41,7 @@ def staying_rows(day: DataFrame, delivered: DataFrame, batches: Collection[str])
 def staying_refusals(quarantine: DataFrame, table: Table, batches: Collection[str]) -> DataFrame:
     """Rows that the job refused on the date for `table`, less those of the batches that are delivered now and judged anew."""
     refused = quarantine.where((F.col("table") == table.name) & ~refused_batch().isin(*batches))
-    return refused.select("rule", "row_key", "reason", "row", "video_id")
+    return refused.select(*REFUSED)
 
 
 def refused_batch() -> Column:

@@ -4,6 +4,9 @@ from reelhouse.tables.schema import Table, View, column, data_date
 
 _SLICE = "struct<table:string,slice:string,rows:bigint,fingerprint:string>"
 
+REFUSED = ["rule", "row_key", "reason", "row", "video_id"]  # what a job says of a row that it refuses; all are strings
+REFUSED_CHARACTERS_MAX = 10_000  # of such a row
+
 RUNS = Table(
     "ops.runs",
     "A run of a job for a date, with fingerprints of the slices that it read and wrote.",
@@ -43,7 +46,7 @@ QUARANTINE = Table(
         column("rule", "string", "name of the rule that it broke", nullable=False),
         column("row_key", "string", "key of the row, or file and row number", nullable=False, names_videos=True),
         column("reason", "string", "what is wrong and what to do, in words", nullable=False),
-        column("row", "string", "the row as JSON, cut at 10,000 characters", sameness="volatile"),
+        column("row", "string", f"the row as JSON, cut at {REFUSED_CHARACTERS_MAX:,} characters", sameness="volatile"),
         column("video_id", "string", "the video concerned, if any"),
         data_date("the date that was run"),
     ],

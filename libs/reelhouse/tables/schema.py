@@ -66,6 +66,11 @@ class Table:
         return [c.name for c in self.columns]
 
     @property
+    def undated(self) -> list[str]:
+        """The columns that a builder gives: all but data_date, which is added when they are published."""
+        return [name for name in self.names if name != "data_date"]
+
+    @property
     def unit(self) -> list[str]:
         """What a newer day replaces in the current state."""
         return [c for c in self.key if c != "data_date"] if self.newest_by is None else self.newest_by
@@ -87,11 +92,12 @@ class Table:
     def named(self, *sameness: Sameness) -> list[str]:
         return [c.name for c in self.columns if c.sameness in sameness]
 
-    def spark_schema(self) -> StructType:
-        """The schema for Spark; needs no session, so that executors can call it too."""
+    def spark_schema(self, *without: str) -> StructType:
+        """The schema for Spark, `without` some columns; needs no session, so that executors can call it too."""
         from pyspark.sql.types import StructField, StructType
 
-        return StructType([StructField(c.name, spark_type(c.type), c.nullable, {"comment": c.comment}) for c in self.columns])
+        kept = [c for c in self.columns if c.name not in without]
+        return StructType([StructField(c.name, spark_type(c.type), c.nullable, {"comment": c.comment}) for c in kept])
 
 
 def spark_type(text: str) -> DataType:

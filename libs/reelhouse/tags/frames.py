@@ -79,11 +79,10 @@ def _match_batches(batches: Iterator[pd.DataFrame], shipped: Any) -> Iterator[pd
     import pandas as pd
 
     matcher = TagMatcher(shipped.value)
-    names = [name for name in tables.VIDEO_TAGS.names if name != "data_date"]
     for batch in batches:
         rows = [
             (video_id, matcher.tag_id(tag), tag, position, matches)
             for video_id, text, words in zip(batch["video_id"], batch["text"], batch["tokens"], strict=True)
             for tag, (position, matches) in sorted(matcher.find(segments(text, list(words))).items())
         ]
-        yield pd.DataFrame(rows, columns=names)
+        yield pd.DataFrame(rows, columns=tables.VIDEO_TAGS.undated)

@@ -16,7 +16,6 @@ from reelhouse.text.tokens import language_of, tokenize
 if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
-    from pyspark.sql.types import StructType
 
 _TEXTS = ("title", "caption", "cover_text", "asr_text")
 
@@ -44,15 +43,9 @@ def with_clean_text(noise_tags: Iterable[str]) -> Callable[[DataFrame], DataFram
 
     def transform(texts: DataFrame) -> DataFrame:
         spread = texts.repartition(texts.sparkSession.sparkContext.defaultParallelism, "video_id")
-        return spread.mapInPandas(functools.partial(_clean_batches, rules=rules), _schema(tables.VIDEO_TEXT))
+        return spread.mapInPandas(functools.partial(_clean_batches, rules=rules), tables.VIDEO_TEXT.spark_schema("data_date"))
 
     return transform
-
-
-def _schema(table: tables.Table) -> StructType:
-    from pyspark.sql.types import StructType
-
-    return StructType([f for f in table.spark_schema().fields if f.name != "data_date"])
 
 
 def _clean_batches(batches: Iterator[pd.DataFrame], rules: tuple[str, ...]) -> Iterator[pd.DataFrame]:
@@ -61,7 +54,7 @@ def _clean_batches(batches: Iterator[pd.DataFrame], rules: tuple[str, ...]) -> I
     noise = Noise(rules)
     for batch in batches:
         rows = [clean_video(row, noise) for row in batch.to_dict("records")]
-        yield pd.DataFrame(rows, columns=[n for n in tables.VIDEO_TEXT.names if n != "data_date"])
+        yield pd.DataFrame(rows, columns=tables.VIDEO_TEXT.undated)
 
 
 def clean_video(row: dict[str, Any], noise: Noise) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def build_snapshot(
     row_bytes = 4 * sum(layout.width(p.modality) for p in layout.parts)
     return Snapshot(
         snapshot_id,
-        examples.select(*_without_date(tables.TRAINING_EXAMPLES)),
+        examples.select(*tables.TRAINING_EXAMPLES.undated),
         _summary(inputs.labels, snapshot_id, classes, layout, settings, per_split),
         files=max(settings.ranks, -(-rows * row_bytes // _FILE_BYTES)),
         metrics=counts | {f"{split}_rows": float(count) for split, count in per_split.items()} | {"classes": float(len(classes.label_ids))},
@@ -201,7 +201,3 @@ def _summary(
     fields = [f for f in tables.SNAPSHOTS.spark_schema() if f.name in values]
     schema = ", ".join(f"{f.name} {f.dataType.simpleString()}" for f in fields)
     return labels.sparkSession.createDataFrame([tuple(values[f.name] for f in fields)], schema)
-
-
-def _without_date(table: tables.Table) -> list[str]:
-    return [name for name in table.names if name != "data_date"]

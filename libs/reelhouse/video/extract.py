@@ -53,11 +53,9 @@ def wide_schema() -> StructType:
     from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
     def nested(table: tables.Table) -> ArrayType:
-        return ArrayType(
-            StructType([StructField(f.name, f.dataType) for f in table.spark_schema() if f.name not in ("video_id", "data_date")])
-        )
+        return ArrayType(StructType([StructField(f.name, f.dataType) for f in table.spark_schema("video_id", "data_date")]))
 
-    plain = [StructField(f.name, f.dataType) for f in tables.VIDEOS.spark_schema() if f.name != "data_date"]
+    plain = [StructField(f.name, f.dataType) for f in tables.VIDEOS.spark_schema("data_date")]
     return StructType(
         [
             *plain,
@@ -125,7 +123,7 @@ def _session(encoder_id: str, model: Callable[[], bytes]) -> InferenceSession:
 
 def videos_of(wide: DataFrame) -> DataFrame:
     """silver.videos of the videos that were not refused."""
-    return wide.where("rule is null").select(*[n for n in tables.VIDEOS.names if n != "data_date"])
+    return wide.where("rule is null").select(*tables.VIDEOS.undated)
 
 
 def frames_of(wide: DataFrame) -> DataFrame:
@@ -152,4 +150,4 @@ def _exploded(wide: DataFrame, column: str, table: tables.Table) -> DataFrame:
     from pyspark.sql import functions as F
 
     one = wide.where("rule is null").select("video_id", F.explode(column).alias("one"))
-    return one.select("video_id", *[f"one.{n}" for n in table.names if n not in ("video_id", "data_date")])
+    return one.select("video_id", *[f"one.{n}" for n in table.undated if n != "video_id"])
