@@ -85,7 +85,12 @@ def test_a_text_that_was_taken_out_leaves_no_vector_and_a_new_encoder_one_for_ea
 def test_no_more_than_fit_rows_max_texts_are_fitted_and_reaching_it_is_no_growth(lake):
     texts(lake, {f"v{i}": f"word{i}" for i in range(9)})
     lake.do(embed_text)
-    assert lake.rows(tables.TEXT_ENCODERS)[0]["fitted_on"] == 5
+    (row,) = lake.rows(tables.TEXT_ENCODERS)
+    assert row["fitted_on"] == 5
+    # those of the smallest hash: xxhash64 puts them in the order v4, v1, v3, v5, v0, v2, v6, ...
+    corpus = [f"word{n}" for n in (4, 1, 3, 5, 0)]
+    assert row["encoder_id"] == TextEncoder.fit(corpus, dimension=8, buckets=1024, seed=embed_text.SEED).encoder_id
+    assert row["encoder_id"] != TextEncoder.fit([*corpus[:4], "word2"], dimension=8, buckets=1024, seed=embed_text.SEED).encoder_id
     assert len(vectors(lake)) == 9
     texts(lake, {f"w{i}": f"word{i}" for i in range(9)}, NEXT)
     lake.do(embed_text, NEXT)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
 from reelhouse import tables
 from reelhouse.errors import LockedError
 from reelhouse.lake import Lake
-from reelhouse.takedown import purge, take_down
+from reelhouse.takedown import pseudonym, purge, take_down
 from tests.jobs.small_lake import DAY, NEXT, SmallLake
 
 
@@ -51,3 +54,33 @@ def test_a_purge_leaves_a_day_alone_that_a_run_is_at_work_on(small):
     assert arrivals(small.lake) == ["a", "b", "c"]
     assert purge(small.lake, small.services.vectors)["bronze.video_arrivals"] == 1
     assert arrivals(small.lake) == ["b", "c"]
+
+
+def test_a_purge_puts_one_pseudonym_wherever_another_videos_row_names_the_gone_one(small):
+    no_hashes = {"frame_hashes": []}
+    copies = [("a", "a", None), ("b", "a", "a"), ("c", "c", None)]
+    small.write(tables.COPIES, [{"video_id": v, "copy_group": g, "matched_video_id": m, **no_hashes} for v, g, m in copies], DAY)
+    small.write(tables.COPIES, [{"video_id": "later", "copy_group": "c", "matched_video_id": "c", **no_hashes}], NEXT)
+    facts = {"phrase": "cat", "score": 1.0, "count": 3, "document_count": 3, "miner": "phrases", "pattern": "p"}
+    small.write(tables.TAG_CANDIDATES, [{**facts, "example_video_ids": ["b", "a", "c"]}], DAY)
+    refused = {"job": "ingest", "table": "bronze.video_arrivals", "rule": "r", "reason": "x"}
+    small.write(tables.QUARANTINE, [{**refused, "row_key": "a", "video_id": None}], DAY, job="ingest")
+    versions = {t.name: DeltaTable(small.lake.path(t)).version() for t in (tables.COPIES, tables.TAG_CANDIDATES)}
+    take_down(small.lake, small.services.vectors, "a", NEXT, "", "")
+    purged = purge(small.lake, small.services.vectors)
+    assert purged["silver.copies"] == 1
+    name = pseudonym("a")
+    found = {(r.video_id, r.copy_group, r.matched_video_id) for r in small.lake.read(tables.COPIES).collect()}
+    assert found == {("b", name, name), ("c", "c", None), ("later", "c", "c")}
+    (candidate,) = small.lake.read(tables.TAG_CANDIDATES).collect()
+    assert candidate.example_video_ids == ["b", name, "c"]
+    assert [r.row_key for r in small.lake.read(tables.QUARANTINE).collect()] == [name]
+    days = {action["partitionValues"]["data_date"] for action in added_since(small.lake.path(tables.COPIES), versions["silver.copies"])}
+    assert days == {str(DAY)}  # what names nobody is left as it is
+
+
+def added_since(path: str, version: int) -> list[dict]:
+    """Files that later commits of a Delta table added."""
+    logs = sorted(Path(path, "_delta_log").glob("*.json"))[version + 1 :]
+    actions = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+    return [action["add"] for action in actions if "add" in action]

@@ -6,7 +6,7 @@ import pytest
 
 from reelhouse import tables
 from reelhouse.lake import catalog
-from reelhouse.sampling.candidates import settled_videos
+from reelhouse.sampling.candidates import keep_at_most, settled_videos
 from tests.jobs.small_lake import SmallLake, _label
 
 FIRST, SECOND, THIRD = (dt.date(2026, 1, day) for day in (1, 2, 3))
@@ -56,3 +56,12 @@ def test_the_queue_shows_each_video_once_and_disputed_ones_again(lake):
     wanted = {v: facts[0] for v, facts in sorted(HISTORY.items()) if facts[5]}
     assert [(r.video_id, r.data_date) for r in rows] == list(wanted.items())
     assert [r.chosen_by for r in rows] == ["active" if day == THIRD else "density" for day in wanted.values()]
+
+
+def test_of_too_many_videos_those_of_the_smallest_hash_are_kept(spark):
+    vectors = spark.createDataFrame([(f"v{n}", [float(n)]) for n in range(10)], "video_id string, vector array<double>")
+    kept, left_out = keep_at_most(vectors, 4)
+    # xxhash64 puts them in the order v4, v1, v3, v5, v0, v2, v6, ...
+    assert ({(r.video_id, r.vector[0]) for r in kept.collect()}, left_out) == ({("v4", 4.0), ("v1", 1.0), ("v3", 3.0), ("v5", 5.0)}, 6)
+    kept, left_out = keep_at_most(vectors, 10)
+    assert (kept.count(), left_out) == (10, 0)

@@ -2,11 +2,12 @@ import datetime as dt
 from dataclasses import replace
 
 import pytest
+from pyspark.sql import functions as F
 
 from reelhouse import settings as settings_module
 from reelhouse import tables
 from reelhouse.labels import Taxonomy
-from reelhouse.training.snapshot import Inputs, TooFewLabelsError, build_snapshot
+from reelhouse.training.snapshot import Inputs, TooFewLabelsError, build_snapshot, split_of
 
 DAY = dt.date(2026, 1, 2)
 TREE = Taxonomy.from_dict({"task": "category", "labels": [{"id": i, "name": i} for i in ("a", "b", "rare")]})
@@ -87,6 +88,14 @@ def test_a_copy_group_stays_in_one_split_and_keeps_it_when_others_come(spark):
     assert all(len(splits) == 1 for splits in by_group.values())
     assert {next(iter(s)) for s in by_group.values()} == {"train", "evaluation"}
     assert {v: r.split for v, r in some.items()} == {v: more[v].split for v in some}
+
+
+def test_splits_are_those_of_every_version_so_far(spark):
+    """A video that was held out must never be trained on by a later version: whoever changes the hash sees it here."""
+    groups = spark.createDataFrame([(f"v{n}",) for n in range(40)], "name string")
+    found = {r.name: r.split for r in groups.select("name", split_of(F.col("name"), 0.2)).collect()}
+    evaluation, calibration = {1, 8, 18, 20, 36, 38}, {2, 21, 30, 33}
+    assert found == {f"v{n}": "evaluation" if n in evaluation else "calibration" if n in calibration else "train" for n in range(40)}
 
 
 def test_a_tenth_of_training_is_for_calibration_where_that_is_enough(spark):

@@ -79,6 +79,13 @@ def test_an_mp4_whose_index_was_cut_away_says_so(tmp_path: Path):
     assert "its index (moov) can't be read" in reason
 
 
+def test_an_address_that_leads_nowhere_is_named(tmp_path: Path):
+    (tmp_path / "round.mp4").symlink_to(tmp_path / "round.mp4")
+    rule, reason = rule_of(tmp_path / "round.mp4")
+    assert rule == "unreadable_file"
+    assert "Too many levels of symbolic links" in reason
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_the_right_to_read_is_named(tmp_path: Path):
     path = write_video(tmp_path / "locked.mp4", [level(50)])
