@@ -29,7 +29,7 @@ lint: setup ## check style, types and imports only
 bench: setup ## run the benchmarks (or those in BENCH) and write tests/benchmarks/RESULTS.md
 	$(VENV)/python -m tests.benchmarks $(BENCH)
 
-faults: setup ## kill, race and corrupt the pipeline, and see that it recovers (tests/faults)
+faults: setup ## kill every job of a day at every phase, and see that it recovers (about an hour)
 	$(VENV)/python -m pytest tests/faults $(PYTEST_ARGS)
 
 lock: ## remake requirements.lock from setup.py (remove it first to take newer versions)

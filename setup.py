@@ -10,7 +10,6 @@ RUN = [
     # lakehouse
     "pyspark==4.0.1",
     "delta-spark==4.0.1",
-    "deltalake==1.4.2",
     "pyarrow==14.0.2",
     "pandas==2.3.3",
     "numpy==1.26.4",
@@ -23,7 +22,6 @@ RUN = [
     "mlflow==3.17.2",
     "scikit-learn==1.9.1",
     "scipy",
-    "numba==0.68.1",
     # what Horovod needs at run time; Horovod itself is built by `make setup`, PyPI's sdist does not compile as it is
     "cloudpickle",
     "cffi",
@@ -56,7 +54,7 @@ DEV = [
     "pytest==9.2.0",
     "pytest-xdist==3.8.0",
     "hypothesis",
-    "chispa",
+    "deltalake==1.4.2",
     "ruff",
     "mypy",
     "import-linter",
