@@ -276,11 +276,30 @@ def test_an_unknown_setting_and_a_missing_source_are_one_sentence(tmp_path: Path
     assert "no source is set" in typed("daily", "--date", "2026-01-01", code=SettingsError.exit_code).output
 
 
+def python_of_a_cluster(folder: Path) -> Path:
+    """An interpreter that knows every library but Reelhouse itself, as on machines that only run executors."""
+    own = (str(CHECKOUT), str(CHECKOUT / "libs"))
+    forget = (
+        "import sys\n"
+        f"sys.path[:] = [entry for entry in sys.path if entry not in {own} and '__editable__' not in entry]\n"
+        "sys.meta_path[:] = [finder for finder in sys.meta_path if '__editable__' not in getattr(finder, '__module__', '')]\n"
+    )
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(forget, encoding="utf-8")
+    python = folder / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={folder}:$PYTHONPATH exec {sys.executable} "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    for package in ("reelhouse", "jobs"):
+        missing = subprocess.run([python, "-c", f"import {package}"], cwd=folder, capture_output=True, text=True, check=False)
+        assert f"No module named '{package}'" in missing.stderr
+    return python
+
+
 def test_the_same_day_on_two_executor_processes_gives_the_same_rows(folder: Path, lake: Lake):
     root = folder / "cluster"
     said(
         folder, "daily", "--date", "2026-01-01", "--root", str(root), "--set", f"sources.deliveries={folder / 'sample' / 'deliveries'}",
-        "--set", "spark.master=local-cluster[2,1,2048]",
+        "--set", "spark.master=local-cluster[2,1,2048]", environ=os.environ | {"PYSPARK_PYTHON": str(python_of_a_cluster(folder / "bare"))},
     )  # fmt: skip
     compared = list(compare(lake, Lake(lake.spark, str(root)), DAY, DAY))
     assert [c for c in compared if not c.same] == []
