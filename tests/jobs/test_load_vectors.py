@@ -1,5 +1,6 @@
 import pytest
 
+from jobs import load_vectors
 from reelhouse import tables
 from tests.vectors.days import DAY1, DAY2, DAY3, VERSION, Days
 
@@ -50,6 +51,22 @@ def test_videos_that_were_taken_down_leave(days):
     days.run("load_vectors", DAY2)
     assert days.held() == days.held("video_hash") == ["b"]
     assert [row["deleted"] for row in days.rows(tables.VECTOR_LOADS, DAY2)] == [2, 2]
+
+
+def test_a_video_that_is_taken_down_while_the_rows_are_on_their_way_leaves_too(days, monkeypatch):
+    days.predicted(DAY1, {"a": 0.1, "b": 0.2})
+    load = load_vectors.load
+
+    def interrupted(run, kind, version):
+        rows = load(run, kind, version)
+        days.taken_down(DAY2, "a")
+        return rows
+
+    monkeypatch.setattr(load_vectors, "load", interrupted)
+    run = days.run("load_vectors", DAY1)
+    assert days.held() == days.held("video_hash") == ["b"]
+    assert run.record.metrics["deleted"] >= 1
+    assert [row["deleted"] for row in days.rows(tables.VECTOR_LOADS, DAY1)] == [run.record.metrics["deleted"]] * 2
 
 
 def test_an_old_date_run_again_leaves_newer_vectors_alone(days):
