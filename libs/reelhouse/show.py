@@ -15,8 +15,8 @@ from rich.table import Table as RichTable
 
 from reelhouse.pipeline import Outcome
 
-# A log file or a pipe has no width of its own: lines there are not squeezed into 80 columns.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+# A log file or a pipe has no width of its own: what is looked for there must not be cut into several lines.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
 errors = Console(stderr=True, highlight=False)
 
 _COLOURS = {"failed": "red", "blocked": "red", "stepped aside": "yellow", "up to date": "dim", "succeeded": "green"}

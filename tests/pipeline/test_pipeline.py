@@ -182,7 +182,7 @@ def test_a_takedown_hides_a_video_at_once_and_a_purge_removes_its_bytes(opened, 
         if table.has_video and table not in (tables.DELETIONS, tables.QUARANTINE):
             assert lake.read(table).where(F.col("video_id") == GONE).isEmpty(), table.name
     catalog.register(lake)
-    for name in catalog.names().keys() - tables.ALL.keys():
+    for name in catalog.names().keys() - tables.ALL.keys() - {"bronze.deletions_current"}:
         if "video_id" in lake.spark.table(name).columns:
             assert lake.spark.table(name).where(F.col("video_id") == GONE).isEmpty(), name
     pipeline = opened(root, deliveries)

@@ -142,7 +142,9 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("reviewer_id must not be empty", {"reviewer_id": ""}),
         ("decision must be one of accept, reject, block", {"decision": "maybe"}), SOURCE_ROW,
     ],
-    "bronze.deletions": [LONG_ID, ("content_sha256 must hold SHA-256", {"content_sha256": [SHA, "A" * 64]})],
+    "bronze.deletions": [
+        ("video_id must not be empty", {"video_id": ""}), ("content_sha256 must hold SHA-256", {"content_sha256": [SHA, "A" * 64]}),
+    ],
     "silver.videos": [
         LONG_ID, ("status must be one of", {"status": "broken"}), ("content_sha256 must be 64", {"content_sha256": "A" * 64}),
         ("width must be at least 1", {"width": 0}), ("height must be at least 1", {"height": -2}),

@@ -69,6 +69,10 @@ def _end_with(pid: int) -> None:
 if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]))
+        # all is written: what libraries do when the interpreter ends can only fail (gloo's threads may abort the process)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
     except TrainingError as error:
         # the launcher looks for this line in the log
         print(f"TrainingError: {error}", file=sys.stderr, flush=True)
