@@ -63,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             threading.Thread(target=gateway.serve_forever, daemon=True).start()
             environ |= dict.fromkeys(PROXIES, f"http://127.0.0.1:{gateway.server_address[1]}")
             said(folder, "sample", "--videos", "90", "--days", "1", environ=environ)
-            watch = _Watch(Path(cache), folder)
+            watch = _Watch(Path(cache), folder, CHECKOUT)
             (folder / "daily.txt").write_text(said(folder, "daily", "--sample", environ=environ), encoding="utf-8")
             elsewhere, known = watch.end()
             gateway.shutdown()
