@@ -45,6 +45,8 @@ _EMBEDDED = {
     "spark.sql.maxPlanStringLength": "1000",
     # into how many tasks Delta cuts a VACUUM of any size; ten thousand otherwise
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
+    # not on a cluster, whose executors get the package only after they started their daemon
+    "spark.python.daemon.module": "reelhouse.python_daemon",
 }
 # Java counts its work in files below /tmp, wherever its temporary folder is
 _NO_COUNTERS = "-XX:-UsePerfData"
@@ -126,7 +128,6 @@ def _options(settings: SparkSettings, environment: Environment, scratch: Path) -
     if settings.master.startswith("local"):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
         options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-        options["spark.python.daemon.module"] = "reelhouse.python_daemon"
     return options
 
 
