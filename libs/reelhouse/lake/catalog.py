@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from reelhouse import tables
+from reelhouse.errors import StorageError
 from reelhouse.lake.lake import Lake
 from reelhouse.tables import Table
 
@@ -60,6 +61,8 @@ def _register_table(lake: Lake, table: Table) -> None:
         held = {r.col_name: r.data_type for r in spark.sql(f"DESCRIBE TABLE EXTENDED {table.name}").collect()}
         if exists and held.get("Location", "").removeprefix("file:") == lake.path(table):
             return
+        if held.get("Type") == "MANAGED":  # its files would go with its name
+            raise StorageError(f"the catalog's own table {table.name} is not Reelhouse's: rename it, or use another spark.metastore")
         spark.sql(f"DROP {'VIEW' if held.get('Type') == 'VIEW' else 'TABLE'} {table.name}")  # the files are not the catalog's: they stay
     if exists:
         spark.sql(f"CREATE TABLE {table.name} USING DELTA LOCATION {_quoted(lake.path(table))}")
