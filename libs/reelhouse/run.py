@@ -251,16 +251,30 @@ class Run:
     # -- beginning and end, called by the pipeline
 
     def finish(self, status: str) -> RunRecord:
-        """Empty what an earlier run of this date wrote and this one did not, write the quarantine, then the ledger."""
+        """Empty what an earlier run of this date wrote and this one did not, write the quarantine, then the ledger.
+
+        AuditError: the record itself breaks the suite of ops.runs; it is not written, and so the job counts as not done.
+        """
         if status != "failed":
             self._empty_leftovers()
         if status != "failed" or self._refused:
             self._write_quarantine()
         self.record.status = status
         self.record.rows_in = sum(s.rows for s in self.record.reads) + self._file_rows
-        self.record.seconds = (dt.datetime.now(dt.UTC).replace(tzinfo=None) - self.record.started_at).total_seconds()
-        self._ledger.append(self.record)
+        seconds = (dt.datetime.now(dt.UTC).replace(tzinfo=None) - self.record.started_at).total_seconds()
+        self.record.seconds = max(0.0, seconds)  # a clock may be set back
+        self._append_to_ledger()
         return self.record
+
+    def _append_to_ledger(self) -> None:
+        from reelhouse.quality import audit
+
+        row = self._ledger.row(self.record)
+        result = audit(tables.RUNS, row, CONF / "expectations")
+        if result.refused is not None:
+            reason = result.refused.first()
+            raise AuditError(f"the record of {self.record.run_id} can't be kept: {reason.reason if reason else ''}")
+        self._ledger.append(self.record, row)
 
     def close(self) -> None:
         # the last first: Spark plans everything anew that rests on what it lets go
@@ -296,9 +310,7 @@ class Run:
                 rows = rows.unionByName(frame)
         rows = conform(tables.QUARANTINE, rows, place)
         if frames:  # checked, but written whatever comes out: a refused row is never lost
-            self.record.checks += [
-                {"table": tables.QUARANTINE.name, **c} for c in audit(tables.QUARANTINE, rows, CONF / "expectations").checks
-            ]
+            self.record.checks += audit(tables.QUARANTINE, rows, CONF / "expectations").checks
         self._write(tables.QUARANTINE, rows, place, sum(count for _, _, count in self._refused), None)
 
 

@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 
 from reelhouse import tables
+from reelhouse.errors import AuditError
 from reelhouse.lake import Lake, Ledger
 from reelhouse.run import Run
 from reelhouse.takedown import take_down
@@ -115,3 +116,19 @@ def test_a_run_that_fails_before_it_refuses_anything_leaves_the_quarantine_alone
     assert begin.lake.read(tables.QUARANTINE).count() == 1
     begin("extract", []).finish("succeeded")
     assert begin.lake.read(tables.QUARANTINE).count() == 0
+
+
+def test_a_record_that_breaks_the_suite_of_the_ledger_is_not_written_and_the_job_is_not_done(begin):
+    run = begin()
+    run.record.rows_out = -1
+    with pytest.raises(AuditError, match=r"the record of 2026-01-01-predict-\w+ can't be kept: rows_out must be at least 0, got -1"):
+        run.finish("succeeded")
+    assert begin.lake.read(tables.RUNS).count() == 0
+    assert Ledger(begin.lake).latest("predict", DAY) is None
+
+
+def test_a_clock_that_was_set_back_during_a_run_does_not_lose_its_record(begin):
+    run = begin()
+    run.record.started_at += dt.timedelta(hours=1)
+    run.finish("succeeded")
+    assert [(r.job, r.seconds) for r in begin.lake.read(tables.RUNS).collect()] == [("predict", 0.0)]

@@ -42,6 +42,26 @@ def test_an_empty_frame_passes(spark):
     assert all(c["passed"] and c["failed_rows"] == 0 for c in result.checks)
 
 
+def test_what_is_kept_of_one_audit_of_a_table_is_not_taken_for_the_rows_of_the_next(spark, tmp_path):
+    suite = """
+expectations:
+  - {type: expect_column_median_to_be_between, kwargs: {column: annotators, min_value: 2, max_value: 4}}
+  - {type: expect_column_value_z_scores_to_be_less_than, kwargs: {column: annotators, threshold: 1.3, double_sided: true}}
+  - {type: expect_column_values_to_be_between, kwargs: {column: annotators, max_value: 50}}
+"""
+    (tmp_path / "silver.labels.yml").write_text(suite)
+    found = []
+    for annotators in [(2, 3, 4), (60, 61, 62), (1, 1, 1, 9), (2, 3, 4)]:
+        result = audit(LABELS, frame(spark, LABELS, labels(*[{"annotators": n} for n in annotators])), tmp_path)
+        found.append({c["check"]: c["failed_rows"] or not c["passed"] for c in result.checks if c["column"] == "annotators"})
+    median, z_score, between = (
+        "expect_column_median_to_be_between", "expect_column_value_z_scores_to_be_less_than", "expect_column_values_to_be_between",
+    )  # fmt: skip
+    assert [f[median] for f in found] == [False, True, True, False]
+    assert [f[z_score] for f in found] == [0, 0, 1, 0]  # 9 is 1.5 deviations from the mean of 3
+    assert [f[between] for f in found] == [0, 3, 0, 0]
+
+
 def test_a_refused_row_says_what_was_wanted_what_was_got_and_holds_the_row(spark):
     rows = labels({}, {"agreement": 1.5, "annotators": -2})
     result = audit(LABELS, frame(spark, LABELS, rows), SUITES)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from reelhouse import tables
 from reelhouse.lake.fingerprint import combined
 from reelhouse.lake.lake import Lake, conform
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 ReadKind = Literal["day", "upto", "before"]
 DONE = ("succeeded", "stepped_aside")
@@ -70,13 +73,16 @@ class Ledger:
         parts = [(day, name, s) for (day, name), s in self._slices.get(table, {}).items() if fits(day) and s.rows]
         return sum(s.rows for _, _, s in parts), combined((str(day), name, s.fingerprint) for day, name, s in parts)
 
-    def append(self, record: RunRecord) -> None:
-        """Commit one run. A retry that appends the same run twice is told apart by its run_id."""
+    def row(self, record: RunRecord) -> DataFrame:
+        """The record as ops.runs holds it: one row."""
         values = {**record.__dict__, "reads": [s.__dict__ for s in record.reads], "writes": [s.__dict__ for s in record.writes]}
         rows = self._lake.spark.createDataFrame([values], tables.RUNS.spark_schema())
-        where = {"data_date": record.data_date, "job": record.job}
+        return conform(tables.RUNS, rows, {"data_date": record.data_date, "job": record.job})
+
+    def append(self, record: RunRecord, row: DataFrame) -> None:
+        """Commit one run and its row. A retry that appends the same run twice is told apart by its run_id."""
         metadata = {"run_id": record.run_id, "job": record.job, "date": str(record.data_date)}
-        self._lake.append(tables.RUNS, conform(tables.RUNS, rows, where), metadata=metadata)
+        self._lake.append(tables.RUNS, row, metadata=metadata)
         self._remember(record)
 
     def _remember(self, record: RunRecord) -> None:

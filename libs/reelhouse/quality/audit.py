@@ -50,10 +50,10 @@ def audit(table: Table, rows: DataFrame, suite_dir: Path) -> Audit:
     the reason names all. Of rows that share a key one is kept, the first in order of their content.
     SettingsError: a suite that is missing or wrong. AuditError: a check that can't be computed.
     """
-    checks = load_suite(table, suite_dir)
+    suite = load_suite(table, suite_dir)
     from reelhouse.quality.checking import run_checks
 
-    verdicts, count = run_checks(table.name, rows, checks)
+    verdicts, count = run_checks(suite, rows)
     failed = [v for v in verdicts if not v.passed]
     by_row = [v for v in failed if v.broken is not None]
     repeated = any(v.check.name == KEY_CHECK for v in failed)

@@ -1,7 +1,8 @@
 """Great Expectations' Spark engine, driven so that all aggregates of a suite are computed in one pass over the rows.
 
 Great Expectations' own validator resolves its graph of metrics level by level and makes a pass a level; here everything
-that needs no data is resolved first, and the aggregates that remain go into one bundle. Meaning and verdicts stay its own.
+that needs no data is resolved first and kept for the next audit of the table; the aggregates that remain go into one bundle.
+Meaning and verdicts stay its own.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
+from great_expectations.core.metric_function_types import MetricPartialFunctionTypeSuffixes
 from great_expectations.core.result_format import ResultFormat
 from great_expectations.exceptions import GreatExpectationsError
 from great_expectations.execution_engine import SparkDFExecutionEngine
@@ -17,12 +20,13 @@ from great_expectations.validator.validation_graph import MetricEdge, Validation
 from pyspark.errors import AnalysisException
 
 from reelhouse.errors import AuditError
-from reelhouse.quality.suites import Check
+from reelhouse.quality.suites import Check, Suite
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 ROW_COUNT = "table.row_count"
+NEEDS_NO_ROWS = ("table.columns", "table.column_types", *(f".{suffix.value}" for suffix in MetricPartialFunctionTypeSuffixes))
 BOOLEAN = {"result_format": {"result_format": ResultFormat.BOOLEAN_ONLY}}
 
 
@@ -52,7 +56,20 @@ class OnePassEngine(SparkDFExecutionEngine):
             raise
 
 
-def run_checks(table: str, rows: DataFrame, checks: Sequence[Check]) -> tuple[list[Verdict], int]:
+@dataclass(frozen=True)
+class Plan:
+    """A suite as Great Expectations works through it: what each check needs, and the values (conditions, aggregates to be
+    computed) that are the same whatever the rows."""
+
+    dependencies: list[Any]
+    edges: list[MetricEdge]
+    values: dict[Any, Any]
+
+
+_plans: WeakKeyDictionary[Suite, tuple[Any, Plan]] = WeakKeyDictionary()
+
+
+def run_checks(suite: Suite, rows: DataFrame) -> tuple[list[Verdict], int]:
     """The verdict on each check, and how many rows there are.
 
     AuditError when Great Expectations can't compute a check (a condition that is no SQL, for instance); an error of Spark
@@ -60,23 +77,37 @@ def run_checks(table: str, rows: DataFrame, checks: Sequence[Check]) -> tuple[li
     """
     engine = OnePassEngine(spark=rows.sparkSession, persist=False)
     engine.load_batch_data("rows", rows)
-    graph = ValidationGraph(execution_engine=engine)
-    needed = [c.expectation.get_validation_dependencies(engine, runtime_configuration=BOOLEAN) for c in checks]
     try:
-        for dependencies in needed:
-            for metric in dependencies.get_metric_configurations():
-                graph.build_metric_dependency_graph(metric, runtime_configuration=BOOLEAN)
-        values = _resolve(_without_idle_waits(graph.edges), engine)
+        plan = _plan(suite, engine)
+        values = _resolve(plan.edges, engine, plan.values)
     except GreatExpectationsError as error:
         if engine.error is not None and not isinstance(
             engine.error, AnalysisException
         ):  # the rows are analysed already: a condition is not
             raise engine.error from None
-        raise AuditError(f"{table}: a check can't be computed: {error}\nCorrect conf/expectations/{table}.yml.") from error
-    metrics = {edge.left.id: edge.left for edge in graph.edges}
-    verdicts = [_verdict(check, d, engine, metrics, values) for check, d in zip(checks, needed, strict=True)]
+        raise AuditError(f"{suite.table}: a check can't be computed: {error}\nCorrect conf/expectations/{suite.table}.yml.") from error
+    metrics = {edge.left.id: edge.left for edge in plan.edges}
+    verdicts = [_verdict(check, d, engine, metrics, values) for check, d in zip(suite.checks, plan.dependencies, strict=True)]
     count = next((v for id, v in values.items() if id[0] == ROW_COUNT), 0)
     return verdicts, int(count or 0)
+
+
+def _plan(suite: Suite, engine: OnePassEngine) -> Plan:
+    known = _plans.get(suite)
+    if known and known[0] is engine.spark:
+        return known[1]
+    graph = ValidationGraph(execution_engine=engine)
+    needed = [c.expectation.get_validation_dependencies(engine, runtime_configuration=BOOLEAN) for c in suite.checks]
+    for dependencies in needed:
+        for metric in dependencies.get_metric_configurations():
+            graph.build_metric_dependency_graph(metric, runtime_configuration=BOOLEAN)
+    edges = _without_idle_waits(graph.edges)
+    values: dict[Any, Any] = {}
+    while waiting := [m for m in _ready(edges, values) if m.metric_name.endswith(NEEDS_NO_ROWS)]:
+        values.update(engine.resolve_metrics(waiting, metrics=values))
+    plan = Plan(needed, edges, values)
+    _plans[suite] = engine.spark, plan
+    return plan
 
 
 def _without_idle_waits(edges: Sequence[MetricEdge]) -> list[MetricEdge]:
@@ -90,9 +121,9 @@ def _without_idle_waits(edges: Sequence[MetricEdge]) -> list[MetricEdge]:
     return kept
 
 
-def _resolve(edges: Sequence[MetricEdge], engine: OnePassEngine) -> dict[Any, Any]:
+def _resolve(edges: Sequence[MetricEdge], engine: OnePassEngine, known: dict[Any, Any]) -> dict[Any, Any]:
     """Values of all metrics of the graph. What needs no pass over the rows comes first, so that the rest shares one."""
-    values: dict[Any, Any] = {}
+    values = dict(known)
     while waiting := _ready(edges, values):
         partial = [m for m in waiting if "metric_partial_fn" not in (m.metric_dependencies or {})]
         values.update(engine.resolve_metrics(partial or waiting, metrics=values))

@@ -31,8 +31,16 @@ class Check:
     expectation: Any
 
 
-def load_suite(table: Table, suite_dir: Path) -> list[Check]:
-    """The checks of a table in stable order: not null, then the file's, then the key.
+@dataclass(frozen=True, eq=False)
+class Suite:
+    """All checks of a table, in stable order: not null, then the file's, then the key. The same object as long as its file is the same."""
+
+    table: str
+    checks: list[Check]
+
+
+def load_suite(table: Table, suite_dir: Path) -> Suite:
+    """The suite of a table.
 
     SettingsError when the file is missing, names an unknown expectation or column, or uses what rows can't be split by.
     """
@@ -45,13 +53,13 @@ def load_suite(table: Table, suite_dir: Path) -> list[Check]:
 
 
 @lru_cache(maxsize=256)
-def _load(name: str, key: tuple[str, ...], columns: tuple[tuple[str, bool], ...], path: Path, changed: int) -> list[Check]:
+def _load(name: str, key: tuple[str, ...], columns: tuple[tuple[str, bool], ...], path: Path, changed: int) -> Suite:
     load_library()
     entries = [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": c}} for c, nullable in columns if not nullable]
     entries += _read(path)
     checks = [_check(entry, dict(columns), path) for entry in entries]
     unique = {"type": "expect_key_to_be_unique", "kwargs": {"column_list": list(key)}}
-    return [*checks, _check(unique, dict(columns), path)]
+    return Suite(name, [*checks, _check(unique, dict(columns), path)])
 
 
 def load_library() -> None:
