@@ -3,6 +3,7 @@
 import pytest
 
 from reelhouse import tables
+from reelhouse.errors import StorageError
 from reelhouse.lake import catalog
 from tests.jobs.small_lake import DAY, SmallLake
 
@@ -42,3 +43,16 @@ def test_registering_again_leaves_names_and_files_as_they_are(spark, tmp_path):
     created = [r.data_type for r in spark.sql(f"DESCRIBE TABLE EXTENDED {NAMES[0]}").collect() if r.col_name == "Location"]
     assert answers(made.lake, NAMES[0]) == ["a"]
     assert created == [f"file:{made.lake.path(tables.DELETIONS)}"]
+
+
+def test_a_table_of_that_name_that_the_catalog_owns_is_an_error_and_keeps_its_rows(spark, tmp_path):
+    made = SmallLake(spark, tmp_path)
+    spark.sql("CREATE DATABASE IF NOT EXISTS gold")
+    spark.sql("DROP VIEW IF EXISTS gold.clusters")
+    spark.sql("CREATE TABLE gold.clusters USING parquet AS SELECT 7 AS theirs")
+    try:
+        with pytest.raises(StorageError, match=r"the catalog's own table gold\.clusters is not Reelhouse's"):
+            catalog.register(made.lake, "SELECT * FROM gold.clusters")
+        assert [r.theirs for r in spark.sql("SELECT * FROM gold.clusters").collect()] == [7]
+    finally:
+        spark.sql("DROP TABLE gold.clusters")
