@@ -47,8 +47,8 @@ def test_registering_again_leaves_names_and_files_as_they_are(spark, tmp_path):
 
 def test_a_table_of_that_name_that_the_catalog_owns_is_an_error_and_keeps_its_rows(spark, tmp_path):
     made = SmallLake(spark, tmp_path)
-    spark.sql("CREATE DATABASE IF NOT EXISTS gold")
-    spark.sql("DROP VIEW IF EXISTS gold.clusters")
+    catalog.register(made.lake, "SELECT * FROM gold.clusters")  # whatever the session knew by that name: an empty view now
+    spark.sql("DROP VIEW gold.clusters")
     spark.sql("CREATE TABLE gold.clusters USING parquet AS SELECT 7 AS theirs")
     try:
         with pytest.raises(StorageError, match=r"the catalog's own table gold\.clusters is not Reelhouse's"):

@@ -315,7 +315,7 @@ def test_a_ledger_that_cannot_be_written_is_said_and_the_day_still_ends_with_its
     said: list[str] = []
     pipeline.say = said.append
 
-    def full(record) -> None:
+    def full(record, row) -> None:
         raise StorageError("writing ops.runs failed: the disk is full")
 
     monkeypatch.setattr(pipeline.ledger, "append", full)

@@ -6,7 +6,6 @@ import datetime as dt
 import os
 import random
 import re
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -24,15 +23,21 @@ REELHOUSE = Path(sys.prefix) / "bin" / "reelhouse"
 SMALL = 12_000_000  # bytes: what a file may hold where the disk is "full"; Spark itself needs some to start
 
 
+# Sets the limit, then becomes the command. (preexec_fn would fork this process, and gRPC, once used in it, aborts in a fork.)
+LIMITED = """
+import os, resource, sys
+most = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
 def ingest(folder: Path, file_bytes_max: int | None) -> subprocess.CompletedProcess[str]:
     """Run the job ingest in a process that may write files of at most so many bytes, as on a disk without room for more."""
-
-    def limit() -> None:
-        if file_bytes_max is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes_max, file_bytes_max))
-
     command = [str(REELHOUSE), "job", "ingest", "--date", str(DAY), "--root", "w", "--set", "sources.deliveries=deliveries"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False, preexec_fn=limit)
+    if file_bytes_max is not None:
+        command = [sys.executable, "-c", LIMITED, str(file_bytes_max), *command]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_a_full_disk_is_named_and_nothing_is_half_written(spark: SparkSession, tmp_path: Path):
