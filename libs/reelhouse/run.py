@@ -271,9 +271,9 @@ class Run:
 
         row = self._ledger.row(self.record)
         result = audit(tables.RUNS, row, CONF / "expectations")
-        if result.refused is not None:
-            reason = result.refused.first()
-            raise AuditError(f"the record of {self.record.run_id} can't be kept: {reason.reason if reason else ''}")
+        wrong = [*result.failed_table_checks, *([r.reason for r in result.refused.collect()] if result.refused is not None else [])]
+        if wrong:
+            raise AuditError(f"the record of {self.record.run_id} can't be kept: {'; '.join(wrong)}")
         self._ledger.append(self.record, row)
 
     def close(self) -> None:

@@ -7,13 +7,16 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
 from reelhouse.pipeline import Outcome
+
+if TYPE_CHECKING:
+    from reelhouse.status import Status
 
 # A log file or a pipe has no width of its own: what is looked for there must not be cut into several lines.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
@@ -66,6 +69,30 @@ def closing(outcomes: Sequence[Outcome]) -> None:
         colour = _COLOURS[o.status]
         grid.add_row(str(o.date), o.job, f"[{colour}]{o.status}[/]", *numbers, escape(remark))
     console.print(grid)
+
+
+def status(found: Status) -> None:
+    """One screen: the last day, what is wrong with it and what to do, what is served, what was refused, how fresh each table is."""
+    day, hours = found.day, f"started {found.started_at:%Y-%m-%d %H:%M} UTC, {found.seconds:,.0f} s of jobs"
+    outcomes = ", ".join(f"{count} {name}" for name, count in found.outcomes.items())
+    console.print(f"[bold]{day}[/]  {outcomes}  [dim]{hours}[/]")
+    for trouble in found.troubles:
+        console.print(f"  [red]{trouble.job}[/]  {escape(trouble.cause)}\n    [bold]next:[/] {escape(trouble.next_step)}", soft_wrap=True)
+    served, decided = found.served, found.decided
+    told = f"{served.model_version} on {served.videos:,} videos since {served.data_date}" if served else "nothing yet"
+    console.print(f"[bold]served[/]  {told}")
+    if decided:
+        what = f"{decided.model_version} {decided.decision} by {escape(decided.decided_by)}"
+        console.print(f"[bold]last decision[/]  {what} on {decided.data_date}")
+    for load in found.collections:
+        console.print(f"[bold]vectors[/]  {load.collection}: {load.total:,}, loaded {load.data_date}")
+    if found.failed_checks:
+        columns = ["job", "table", "check that failed", "rows at fault", "column"]
+        table(found.failed_checks, columns, title="\nChecks of the day that found something")
+    if found.refused:
+        rows = [(r.job, r.table, r.rule, r.rows, r.example) for r in found.refused]
+        table(rows, ["job", "table", "rule", "refused", "for example"], title="\nRefused on the day (ops.quarantine)")
+    table([(f.table, f.day, f.rows) for f in found.freshness], ["table", "newest day", "rows"], title="\nTables")
 
 
 def next_things(video_id: str | None, options: str) -> None:

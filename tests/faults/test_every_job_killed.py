@@ -37,7 +37,7 @@ def test_a_job_killed_at_any_phase_and_run_again_leaves_what_an_undisturbed_run_
     shutil.copytree(calm, before)
     phases = phases_of(spark, calm, deliveries, DAY2, [job])
     wanted = (rows_of(Lake(spark, str(calm))), services_hold(Lake(spark, str(calm))))
-    fatal = range(1, phases + 1)
+    fatal = range(2, phases + 1, 2)  # the end of one is the beginning of the next
     for n in fatal:
         shutil.copytree(before, folder / f"killed{n}")
     with ThreadPoolExecutor(2) as pool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 
 import pytest
 
@@ -10,6 +11,7 @@ from reelhouse import tables
 from reelhouse.errors import AuditError
 from reelhouse.lake import Lake, Ledger
 from reelhouse.run import Run
+from reelhouse.settings import CONF
 from reelhouse.takedown import take_down
 from tests.jobs.small_lake import SmallLake
 
@@ -125,6 +127,16 @@ def test_a_record_that_breaks_the_suite_of_the_ledger_is_not_written_and_the_job
         run.finish("succeeded")
     assert begin.lake.read(tables.RUNS).count() == 0
     assert Ledger(begin.lake).latest("predict", DAY) is None
+
+
+def test_a_check_of_the_record_as_a_whole_counts_too(begin, tmp_path, monkeypatch):
+    shutil.copytree(CONF / "expectations", tmp_path / "expectations")
+    with (tmp_path / "expectations" / "ops.runs.yml").open("a") as suite:
+        suite.write("  - {type: expect_column_max_to_be_between, kwargs: {column: rows_in, min_value: 1}, description: a run reads rows}\n")
+    monkeypatch.setattr("reelhouse.run.CONF", tmp_path)
+    with pytest.raises(AuditError, match=r"can't be kept: ops\.runs: a run reads rows, but it is 0"):
+        begin().finish("succeeded")
+    assert begin.lake.read(tables.RUNS).count() == 0
 
 
 def test_a_clock_that_was_set_back_during_a_run_does_not_lose_its_record(begin):

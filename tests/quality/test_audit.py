@@ -90,7 +90,16 @@ def test_of_rows_with_one_key_the_same_one_is_kept_in_whatever_order_they_come(s
         assert [r.row_key for r in refused] == ["v|category|food|2026-01-02", "v|category|food|2026-01-02#2"]
         assert {r.rule for r in refused} == {"expect_key_to_be_unique"}
         assert sorted(json.loads(r.row)["annotators"] for r in refused) == [5, 7]
+        assert [c["failed_rows"] for c in result.checks if c["check"] == "expect_key_to_be_unique"] == [2]
     assert kept == [[3], [3]]
+
+
+@pytest.mark.parametrize("rows", [1, 2])  # one: what is found is not taken for the number of rows where both are the same
+def test_a_check_of_the_table_says_what_was_found(spark, tmp_path, rows):
+    suite = "expectations: [{type: expect_column_max_to_be_between, kwargs: {column: annotators, min_value: 5}, description: five answer}]"
+    (tmp_path / "silver.labels.yml").write_text(suite)
+    result = audit(LABELS, frame(spark, LABELS, labels(*[{"annotators": 1}] * rows)), tmp_path)
+    assert result.failed_table_checks == ["silver.labels: five answer, but it is 1"]
 
 
 def test_a_bad_row_does_not_push_out_the_good_one_of_its_key(spark):

@@ -1,4 +1,4 @@
-"""Commands that show what is there: sql, tables, runs, explain, similar, manifest, settings, taxonomy."""
+"""Commands that show what is there: status, sql, tables, runs, explain, similar, manifest, settings, taxonomy."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from reelhouse.lake import Lake
 
 app = typer.Typer()
+
+
+@app.command()
+def status(date: Day = None, conf: Conf = None, values: Set = None, root: Root = None) -> None:
+    """One screen: how the last day (or a date) ended and what to do next, what is served, what was refused, how fresh each table is."""
+    from reelhouse import show
+    from reelhouse.pipeline import load_jobs
+    from reelhouse.status import status_of
+
+    with open_lake(settings_of(conf, values, root)) as lake:
+        show.status(status_of(lake, [job.name for job in load_jobs()], day_of(date) if date else None))
 
 
 @app.command()

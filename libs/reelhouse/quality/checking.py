@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ROW_COUNT = "table.row_count"
 NEEDS_NO_ROWS = ("table.columns", "table.column_types", *(f".{suffix.value}" for suffix in MetricPartialFunctionTypeSuffixes))
 BOOLEAN = {"result_format": {"result_format": ResultFormat.BOOLEAN_ONLY}}
+OBSERVED = {"result_format": {"result_format": ResultFormat.BASIC}}  # for a check of the table: what was found is told too
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ def _ready(edges: Sequence[MetricEdge], values: dict[Any, Any]) -> list[Any]:
 
 
 def _verdict(check: Check, dependencies: Any, engine: OnePassEngine, metrics: dict[Any, Any], values: dict[Any, Any]) -> Verdict:
-    result = check.expectation.metrics_validate(values, runtime_configuration=BOOLEAN, execution_engine=engine)
+    wanted = BOOLEAN if hasattr(check.expectation, "map_metric") else OBSERVED
+    result = check.expectation.metrics_validate(values, runtime_configuration=wanted, execution_engine=engine)
     failed, broken = 0, None
     if check.by_row:
         name = f"{check.expectation.map_metric}.unexpected_count"

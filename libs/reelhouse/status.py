@@ -1,0 +1,135 @@
+"""How the lakehouse stands: the last day and what is wrong with it, how fresh each table is, what is served, what was refused.
+
+All of it is read from Delta, so that it can be asked while a run is at work.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from reelhouse import tables
+from reelhouse.errors import NotFoundError
+from reelhouse.lake import Lake
+from reelhouse.tables import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row
+
+RULES_SHOWN = 10
+_REFUSED = "select rule, row_key, reason from ops.quarantine where data_date = '{date}'"
+# by the error's name, with which the note of a failed run begins
+_NEXT_STEPS = {
+    "QuarantineLimitError": f'see `reelhouse sql "{_REFUSED}"`, mend the source or raise the limit, then {{again}}',
+    "SettingsError": "correct the setting (`reelhouse settings` shows those in force), then {again}",
+    "StorageError": "free space or mend the permissions, then {again}",
+    "VectorStoreError": "see that Milvus runs and is reachable, then {again}",
+}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A job of the last day that is not done: why, in its own words, and what to do next."""
+
+    job: str
+    cause: str
+    next_step: str
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """Rows of a table, and its newest day; None while nothing was written."""
+
+    table: str
+    day: dt.date | None
+    rows: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """outcomes: how many jobs of the day ended how; `not run` for those that the ledger does not know. seconds: their sum."""
+
+    day: dt.date
+    started_at: dt.datetime
+    seconds: float
+    outcomes: dict[str, int]
+    troubles: list[Trouble]
+    freshness: list[Freshness]
+    failed_checks: list[tuple[str, str, str, int, str]]
+    served: Row | None
+    decided: Row | None
+    collections: list[Row]
+    refused: list[Row]
+
+
+def status_of(lake: Lake, jobs: Sequence[str], day: dt.date | None = None) -> Status:
+    """The state as of a day: the newest that was run, if none is given. jobs: names of the pipeline's, in order.
+
+    failed_checks: (job, table, check in words, rows at fault, their columns) of the day's last runs. served, decided: rows of
+    ops.serving and ops.promotions. collections: the newest row of ops.vector_loads for each. refused: rows of the day by job,
+    table and rule with an example, most first, at most RULES_SHOWN. NotFoundError if nothing was run (on that day).
+    """
+    from pyspark.sql import functions as F
+
+    runs = lake.read(tables.RUNS)
+    newest = day or runs.agg(F.max("data_date")).collect()[0][0]
+    last = {r.job: r for r in runs.where(F.col("data_date") == F.lit(newest)).orderBy("started_at", "run_id").collect()}
+    if not last:
+        raise NotFoundError(f"nothing was run {f'for {day}' if day else 'yet'} in {lake.root}; `reelhouse daily` runs a day")
+    upto = F.col("data_date") <= F.lit(newest)
+    of_day = lake.read(tables.QUARANTINE).where(F.col("data_date") == F.lit(newest))
+    refused = of_day.groupBy("job", "table", "rule").agg(F.count(F.lit(1)).alias("rows"), F.min("reason").alias("example"))
+    loads = lake.read(tables.VECTOR_LOADS).where(upto).orderBy("collection", "data_date").collect()
+    decided = lake.read(tables.PROMOTIONS).where(upto).orderBy(F.desc("data_date"), F.col("decided_by") == "gates", "model_version")
+    return Status(
+        day=newest,
+        started_at=min(r.started_at for r in last.values()),
+        seconds=sum(r.seconds for r in last.values()),
+        outcomes=_outcomes(last, jobs),
+        troubles=list(_troubles(last, jobs)),
+        freshness=_freshness(lake, newest),
+        failed_checks=[(r.job, c.table, c.details, c.failed_rows, c.column) for r in last.values() for c in r.checks if not c.passed],
+        served=lake.read(tables.SERVING).where(upto).orderBy(F.desc("data_date")).head(),
+        decided=decided.head(),
+        collections=list({r.collection: r for r in loads}.values()),
+        refused=refused.orderBy(F.desc("rows"), "job", "table", "rule").limit(RULES_SHOWN).collect(),
+    )
+
+
+def _outcomes(last: dict[str, Row], jobs: Sequence[str]) -> dict[str, int]:
+    found = [last[job].status.replace("_", " ") if job in last else "not run" for job in jobs]
+    return {name: found.count(name) for name in ("succeeded", "stepped aside", "failed", "not run") if name in found}
+
+
+def _troubles(last: dict[str, Row], jobs: Sequence[str]) -> Iterable[Trouble]:
+    """Failed jobs, and those that never came to run."""
+    failed = [job for job in jobs if job in last and last[job].status == "failed"]
+    for job in jobs:
+        if job in failed:
+            date = last[job].data_date
+            cause = last[job].note or "it left no word; see its log"
+            again = f"`reelhouse daily --date {date}` goes on from here"
+            words = _NEXT_STEPS.get(cause.split(":")[0], "mend the cause, then {again}")
+            yield Trouble(job, cause, words.format(again=again, date=date))
+        elif job not in last and failed:
+            yield Trouble(job, f"not run: {', '.join(failed)} failed", "it runs by itself once that is mended")
+
+
+def _freshness(lake: Lake, upto: dt.date) -> list[Freshness]:
+    """All tables in one pass each over their days only, and in one Spark job together."""
+    from pyspark.sql import functions as F
+
+    def counted(table: Table) -> DataFrame:
+        rows = lake.read(table, f"data_date <= date'{upto}'")
+        return rows.agg(F.lit(table.name).alias("table"), F.max("data_date").alias("day"), F.count(F.lit(1)).alias("rows"))
+
+    there = [table for table in tables.ALL.values() if lake.exists(table)]
+    found = {r.table: r for r in reduce(_union, [counted(table) for table in there]).collect()} if there else {}
+    return [Freshness(name, found[name].day, found[name].rows) if name in found else Freshness(name, None, 0) for name in tables.ALL]
+
+
+def _union(one: DataFrame, other: DataFrame) -> DataFrame:
+    return one.unionByName(other)

@@ -1,0 +1,116 @@
+"""What `reelhouse status` says, from rows of the ledger and the lake that are written out here."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from reelhouse import tables
+from reelhouse.errors import NotFoundError
+from reelhouse.lake import Ledger, RunRecord
+from reelhouse.status import Freshness, Trouble, status_of
+from tests.jobs.small_lake import SmallLake
+from tests.typed import typing_in
+
+DAY, NEXT = dt.date(2026, 1, 1), dt.date(2026, 1, 2)
+JOBS = ["ingest", "extract", "predict", "serve"]
+GOOD = {
+    "table": "silver.videos", "check": "c", "column": "fps", "passed": True, "failed_rows": 0, "total_rows": 9, "details": "fps is there",
+}  # fmt: skip
+BAD = GOOD | {"passed": False, "failed_rows": 2, "details": "fps must be at most 240"}
+
+
+@pytest.fixture
+def small(spark, tmp_path):
+    """A day that went well, and one on which extract failed twice, the second time because too much was refused."""
+    made = SmallLake(spark, tmp_path / "w")
+    for n, job in enumerate(JOBS):
+        ran(made, job, DAY, n, "succeeded")
+    ran(made, "ingest", NEXT, 10, "stepped_aside", note="nothing was delivered")
+    ran(made, "extract", NEXT, 11, "failed", note="StorageError: the disk is full")
+    ran(made, "extract", NEXT, 12, "failed", note="QuarantineLimitError: 3 of 4 rows were refused", checks=[GOOD, BAD])
+    made.write(tables.LABELS, [label("a"), label("b")], DAY)
+    made.write(tables.LABELS, [label("a")], NEXT)
+    made.write(tables.SERVING, [serving("m1", 7)], DAY)
+    made.write(tables.VECTOR_LOADS, [load("video_embedding__m1", 5)], DAY)
+    made.write(tables.VECTOR_LOADS, [load("video_embedding__m1", 7), load("video_hash__m1", 6)], NEXT)
+    for job, rule, keys in (("extract", "no_frames", "xyz"), ("ingest", "bad_time", "q")):
+        made.write(tables.QUARANTINE, [refused(rule, key) for key in keys], NEXT, job=job)
+    return made
+
+
+def ran(made, job, date, minute, status, **more):
+    record = RunRecord(f"{date}-{job}-{minute}", job, date, dt.datetime(2026, 1, 3, 2, minute), status=status, seconds=1.5, **more)
+    ledger = Ledger(made.lake)
+    ledger.append(record, ledger.row(record))
+
+
+def label(video):
+    facts = {"agreement": 1.0, "annotators": 1, "source": "people", "taxonomy_version": "t"}
+    return {"video_id": video, "task": "category", "label_id": "pets", "answer": 1, **facts}
+
+
+def serving(version, videos):
+    return {"model_version": version, "embedding_collection": "e", "hash_collection": "h", "videos": videos}
+
+
+def load(collection, total):
+    return {"collection": collection, "model_version": "m1", "kind": "k", "loaded": 1, "deleted": 0, "total": total}
+
+
+def refused(rule, key):
+    return {"table": "silver.videos", "rule": rule, "row_key": key, "reason": f"because of {key}"}
+
+
+def test_the_newest_day_is_told_with_the_job_the_cause_and_the_next_step(small):
+    found = status_of(small.lake, JOBS)
+    assert (found.day, found.started_at, found.seconds) == (NEXT, dt.datetime(2026, 1, 3, 2, 10), 3.0)
+    assert found.outcomes == {"stepped aside": 1, "failed": 1, "not run": 2}
+    first, *rest = found.troubles
+    assert (first.job, first.cause) == ("extract", "QuarantineLimitError: 3 of 4 rows were refused")
+    assert first.next_step == (
+        "see `reelhouse sql \"select rule, row_key, reason from ops.quarantine where data_date = '2026-01-02'\"`, "
+        "mend the source or raise the limit, then `reelhouse daily --date 2026-01-02` goes on from here"
+    )
+    assert rest == [Trouble(job, "not run: extract failed", "it runs by itself once that is mended") for job in ("predict", "serve")]
+    assert found.failed_checks == [("extract", "silver.videos", "fps must be at most 240", 2, "fps")]
+    assert [(r.job, r.table, r.rule, r.rows, r.example) for r in found.refused] == [
+        ("extract", "silver.videos", "no_frames", 3, "because of x"),
+        ("ingest", "silver.videos", "bad_time", 1, "because of q"),
+    ]
+    assert [(r.collection, r.total) for r in found.collections] == [("video_embedding__m1", 7), ("video_hash__m1", 6)]
+    assert (found.served.model_version, found.served.videos, found.served.data_date) == ("m1", 7, DAY)
+    assert found.decided is None
+
+
+def test_every_table_is_told_with_its_newest_day_and_rows(small):
+    fresh = {f.table: f for f in status_of(small.lake, JOBS).freshness}
+    assert list(fresh) == list(tables.ALL)
+    assert fresh["silver.labels"] == Freshness("silver.labels", NEXT, 3)
+    assert fresh["ops.runs"] == Freshness("ops.runs", NEXT, 7)
+    assert fresh["ops.serving"] == Freshness("ops.serving", DAY, 1)
+    assert fresh["silver.videos"] == Freshness("silver.videos", None, 0)
+
+
+def test_a_day_that_is_asked_for_is_told_as_of_that_day(small):
+    found = status_of(small.lake, JOBS, DAY)
+    assert (found.day, found.outcomes, found.troubles, found.refused) == (DAY, {"succeeded": 4}, [], [])
+    assert [(r.collection, r.total) for r in found.collections] == [("video_embedding__m1", 5)]
+    assert next(f for f in found.freshness if f.table == "silver.labels") == Freshness("silver.labels", DAY, 2)
+
+
+def test_a_lake_in_which_nothing_was_run_says_so(spark, tmp_path):
+    with pytest.raises(NotFoundError, match=r"nothing was run yet in .*; `reelhouse daily` runs a day"):
+        status_of(SmallLake(spark, tmp_path / "w").lake, JOBS)
+    with pytest.raises(NotFoundError, match=r"nothing was run for 2026-01-02 in "):
+        status_of(SmallLake(spark, tmp_path / "w").lake, JOBS, NEXT)
+
+
+def test_the_command_prints_one_screen(small, spark, tmp_path, monkeypatch):
+    said = typing_in(tmp_path, spark, monkeypatch)("status", "--root", "w").stdout
+    assert said.startswith("2026-01-02  1 stepped aside, 1 failed, 17 not run  started 2026-01-03 02:10 UTC, 3 s of jobs\n")
+    assert "  extract  QuarantineLimitError: 3 of 4 rows were refused\n    next: see `reelhouse sql" in said
+    assert "served  m1 on 7 videos since 2026-01-01\n" in said
+    assert "vectors  video_hash__m1: 6, loaded 2026-01-02\n" in said
+    assert "silver.labels" in said
