@@ -9,6 +9,7 @@ import pytest
 from reelhouse import tables
 from reelhouse.errors import NotFoundError
 from reelhouse.lake import Ledger, RunRecord
+from reelhouse.pipeline import marker
 from reelhouse.status import Freshness, Trouble, status_of
 from tests.jobs.small_lake import SmallLake
 from tests.typed import typing_in
@@ -73,7 +74,7 @@ def test_the_newest_day_is_told_with_the_job_the_cause_and_the_next_step(small):
         "see `reelhouse sql \"select rule, row_key, reason from ops.quarantine where data_date = '2026-01-02'\"`, "
         "mend the source or raise the limit, then `reelhouse daily --date 2026-01-02` goes on from here"
     )
-    assert rest == [Trouble(job, "not run: extract failed", "it runs by itself once that is mended") for job in ("predict", "serve")]
+    assert rest == [Trouble(job, "not run: waits for extract", "it runs by itself once that is done") for job in ("predict", "serve")]
     assert found.failed_checks == [("extract", "silver.videos", "fps must be at most 240", 2, "fps")]
     assert [(r.job, r.table, r.rule, r.rows, r.example) for r in found.refused] == [
         ("extract", "silver.videos", "no_frames", 3, "because of x"),
@@ -82,6 +83,14 @@ def test_the_newest_day_is_told_with_the_job_the_cause_and_the_next_step(small):
     assert [(r.collection, r.total) for r in found.collections] == [("video_embedding__m1", 7), ("video_hash__m1", 6)]
     assert (found.served.model_version, found.served.videos, found.served.data_date) == ("m1", 7, DAY)
     assert found.decided is None
+
+
+def test_a_job_that_was_killed_is_told_though_the_ledger_does_not_know_of_it(small):
+    small.lake.mark(marker("predict", DAY))  # run before, then begun again
+    (found,) = status_of(small.lake, JOBS, DAY).troubles
+    assert found == Trouble(
+        "predict", "it is at work now, or was cut off", "if no run is at work, `reelhouse daily --date 2026-01-01` goes on from here"
+    )
 
 
 def test_every_table_is_told_with_its_newest_day_and_rows(small):

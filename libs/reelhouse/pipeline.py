@@ -153,7 +153,7 @@ class Pipeline:
             return "never run"
         if last.status not in DONE:
             return f"last run {last.status}"
-        if self.lake.is_marked(_marker(job.name, date)):
+        if self.lake.is_marked(marker(job.name, date)):
             return "last run was cut off"
         if last.settings_hash != self.settings.hash_of(job.settings):
             return "settings changed"
@@ -258,8 +258,8 @@ class Pipeline:
         run.record.inputs = {**inputs, "taken down": self._taken_down()}
         run.record.settings_hash = self.settings.hash_of(job.settings)
         run.record.code_version = job.code_version
-        marker = _marker(job.name, date)
-        self.lake.mark(marker)
+        begun = marker(job.name, date)
+        self.lake.mark(begun)
         try:
             try:
                 with storage_errors(f"running the job {job.name}"), Heartbeat(self.lake.spark.sparkContext, self.say).of(job.name):
@@ -268,7 +268,7 @@ class Pipeline:
             except StepAside as aside:
                 run.note(str(aside))
                 record = run.finish("stepped_aside")
-            self.lake.unmark(marker)
+            self.lake.unmark(begun)
             return Outcome(job.name, date, record.status.replace("_", " "), record, why=why)
         except Exception as error:  # noqa: BLE001 - the boundary of a job: recorded, shown, and the rest of the day goes on without it
             return Outcome(job.name, date, "failed", self._failed(run, error), error=error, why=why)
@@ -304,7 +304,8 @@ def flow_chart(jobs: Sequence[Job]) -> str:
     return "\n".join(lines)
 
 
-def _marker(job: str, date: dt.date) -> str:
+def marker(job: str, date: dt.date) -> str:
+    """Name of the lake's mark that a job has begun: it stays where the job failed or was killed."""
     return f"{date}-{job}"
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from reelhouse import tables
 from reelhouse.errors import NotFoundError
 from reelhouse.lake import Lake
+from reelhouse.pipeline import marker
 from reelhouse.tables import Table
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def status_of(lake: Lake, jobs: Sequence[str], day: dt.date | None = None) -> St
         started_at=min(r.started_at for r in last.values()),
         seconds=sum(r.seconds for r in last.values()),
         outcomes=_outcomes(last, jobs),
-        troubles=list(_troubles(last, jobs)),
+        troubles=list(_troubles(last, jobs, [job for job in jobs if lake.is_marked(marker(job, newest))], newest)),
         freshness=_freshness(lake, newest),
         failed_checks=[(r.job, c.table, c.details, c.failed_rows, c.column) for r in last.values() for c in r.checks if not c.passed],
         served=lake.read(tables.SERVING).where(upto).orderBy(F.desc("data_date")).head(),
@@ -104,18 +105,20 @@ def _outcomes(last: dict[str, Row], jobs: Sequence[str]) -> dict[str, int]:
     return {name: found.count(name) for name in ("succeeded", "stepped aside", "failed", "not run") if name in found}
 
 
-def _troubles(last: dict[str, Row], jobs: Sequence[str]) -> Iterable[Trouble]:
-    """Failed jobs, and those that never came to run."""
+def _troubles(last: dict[str, Row], jobs: Sequence[str], begun: Sequence[str], date: dt.date) -> Iterable[Trouble]:
+    """Jobs that failed, were cut off, or never came to run. begun: those whose mark stands."""
+    again = f"`reelhouse daily --date {date}` goes on from here"
     failed = [job for job in jobs if job in last and last[job].status == "failed"]
+    stopped = [job for job in jobs if job in failed or job in begun]
     for job in jobs:
         if job in failed:
-            date = last[job].data_date
             cause = last[job].note or "it left no word; see its log"
-            again = f"`reelhouse daily --date {date}` goes on from here"
             words = _NEXT_STEPS.get(cause.split(":")[0], "mend the cause, then {again}")
             yield Trouble(job, cause, words.format(again=again, date=date))
-        elif job not in last and failed:
-            yield Trouble(job, f"not run: {', '.join(failed)} failed", "it runs by itself once that is mended")
+        elif job in begun:
+            yield Trouble(job, "it is at work now, or was cut off", f"if no run is at work, {again}")
+        elif job not in last and stopped:
+            yield Trouble(job, f"not run: waits for {', '.join(stopped)}", "it runs by itself once that is done")
 
 
 def _freshness(lake: Lake, upto: dt.date) -> list[Freshness]:
