@@ -31,7 +31,9 @@ def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.mark.parametrize("job", JOBS)
 def test_a_job_killed_at_any_phase_and_run_again_leaves_what_an_undisturbed_run_does(spark: SparkSession, folder: Path, job: str):
-    calm, before, deliveries = folder / "calm", folder / "before", folder / "deliveries"
+    calm, deliveries = folder / "calm", folder / "deliveries"
+    # of this job only: this process' MLflow keeps an earlier job's database open, and SQLite refuses one whose file was replaced
+    before, killed = folder / f"before-{job}", {}
     for earlier in JOBS[: JOBS.index(job)]:  # up to date unless this job was asked for by name
         run_jobs(spark, calm, deliveries, DAY2, [earlier])
     shutil.copytree(calm, before)
@@ -39,11 +41,10 @@ def test_a_job_killed_at_any_phase_and_run_again_leaves_what_an_undisturbed_run_
     wanted = (rows_of(Lake(spark, str(calm))), services_hold(Lake(spark, str(calm))))
     fatal = range(2, phases + 1, 2)  # the end of one is the beginning of the next
     for n in fatal:
-        shutil.copytree(before, folder / f"killed{n}")
+        killed[n] = shutil.copytree(before, folder / f"killed-{job}-{n}")
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda n: kill(folder / f"killed{n}", deliveries, DAY2, n, [job]), fatal))
-    for n in fatal:
-        root = folder / f"killed{n}"
+        list(pool.map(lambda n: kill(killed[n], deliveries, DAY2, n, [job]), fatal))
+    for n, root in killed.items():
         run_jobs(spark, root, deliveries, DAY2, [job])
         assert (rows_of(Lake(spark, str(root))), services_hold(Lake(spark, str(root)))) == wanted, f"killed at phase {n} of {phases}"
         shutil.rmtree(root)
