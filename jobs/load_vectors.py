@@ -1,7 +1,7 @@
 """Bring the day's embeddings and hashes into Milvus, and take out videos that were taken down.
 
-Reads   gold.embeddings, gold.hashes (as of the day), bronze.deletions (as of the day)
-Writes  the collections of the newest model version; ops.vector_loads, one day, replaced whole
+Reads   gold.embeddings, gold.hashes, ops.promotions, bronze.deletions (as of the day), ops.serving (before the day)
+Writes  the collections of the model versions that are kept ready; ops.vector_loads, one day, replaced whole
 Rerun   safe: rows are written by primary key; vectors of later dates are left alone
 Launch  reelhouse job load_vectors --date 2026-01-02
 """
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from reelhouse import tables
-from reelhouse.vectors import ID_BYTES_MAX, KINDS, Kind, collection_name, newest_version, wanted_rows
+from reelhouse.live import live_versions
+from reelhouse.vectors import ID_BYTES_MAX, KINDS, Kind, collection_name, wanted_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -29,11 +30,11 @@ def inputs(run: Run) -> dict[str, str]:
 
 def main(run: Run) -> None:
     deleted = {row.video_id for row in run.upto(tables.DELETIONS).select("video_id").toLocalIterator()}
-    version = newest_version(run.upto(tables.EMBEDDINGS))
-    if version is None:
+    versions = live_versions(run)
+    if not versions:
         run.aside("there are no embeddings to load")
     removed = run.vectors.forget(sorted(deleted))
-    loads = [load(run, kind, version) for kind in KINDS]
+    loads = [load(run, kind, version) for version in versions for kind in KINDS]
     # asked for while the rows were on their way
     if late := run.taken_down.keys() - deleted:
         removed += run.vectors.forget(sorted(late))
@@ -56,7 +57,7 @@ def load(run: Run, kind: Kind, version: str) -> dict[str, Any]:
     loaded = 0 if made else send(run, kind, version, wanted_rows(of_day, kind, version, newer))
     if made or run.vectors.count(kind.name, version, upto=day) < everything.count():
         loaded += send(run, kind, version, everything)
-    run.metric(f"loaded_{kind.name}", loaded)
+    run.metric(f"loaded_{kind.name}", run.record.metrics.get(f"loaded_{kind.name}", 0) + loaded)
     total = run.vectors.count(kind.name, version, upto=day)
     return {"collection": name, "model_version": version, "kind": kind.name, "loaded": loaded, "total": total}
 

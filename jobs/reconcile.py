@@ -1,6 +1,7 @@
 """Compare the collections in Milvus with Delta, id by id and checksum by checksum, and repair what differs.
 
-Reads   gold.embeddings, gold.hashes (as of the day), the collections of the newest model version
+Reads   gold.embeddings, gold.hashes, ops.promotions (as of the day), ops.serving (before the day), the collections of the model
+        versions that are kept ready
 Writes  those collections: what is missing or different is written again, what is too much is deleted
 Rerun   safe: a second run finds nothing to repair; vectors of later dates are left alone
 Launch  reelhouse job reconcile --date 2026-01-02
@@ -9,13 +10,14 @@ Launch  reelhouse job reconcile --date 2026-01-02
 from __future__ import annotations
 
 from collections import Counter
+from itertools import product
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from reelhouse import tables
 from reelhouse.errors import VectorStoreError
-from reelhouse.vectors import KINDS, Difference, Kind, collection_name, differences, newest_version, wanted_rows
+from reelhouse.live import live_versions
+from reelhouse.vectors import KINDS, Difference, Kind, collection_name, differences, wanted_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -28,11 +30,11 @@ def inputs(run: Run) -> dict[str, str]:
 
 
 def main(run: Run) -> None:
-    version = newest_version(run.upto(tables.EMBEDDINGS))
-    if version is None:
+    versions = live_versions(run)
+    if not versions:
         run.aside("there are no embeddings to compare with")
     found: Counter[str] = Counter({"missing": 0, "extra": 0, "different": 0})
-    for kind in KINDS:
+    for version, kind in product(versions, KINDS):
         found += reconcile(run, kind, version)
     for name in ("missing", "extra", "different"):
         run.metric(name, found[name])

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from reelhouse import tables
 from reelhouse.errors import TrainingError
 from reelhouse.run import Run
+from reelhouse.training.card import model_card
 from reelhouse.training.fit import SnapshotFacts, fit
 from reelhouse.training.version import version_of
 
@@ -69,6 +70,7 @@ def train(run: Run, snapshot: SnapshotFacts, version: str) -> None:
         raise
     registry.log_metrics(attempt.run_id, [(n, v, int(f["epoch"])) for f in fitted.epochs for n, v in f.items() if n != "epoch"])
     registry.register(attempt.run_id, version, fitted.model, {"snapshot_id": snapshot.snapshot_id, "data_date": str(run.date)})
+    registry.describe(version, model_card(version, snapshot, settings))
     if fitted.epochs:
         run.metric("train_loss", fitted.epochs[-1]["loss"])
         run.metric("train_accuracy", fitted.epochs[-1]["accuracy"])

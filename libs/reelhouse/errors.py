@@ -13,6 +13,12 @@ class SettingsError(ReelhouseError):
     exit_code = 2
 
 
+class LateError(ReelhouseError):
+    """The day was done, but after its deadline."""
+
+    exit_code = 3
+
+
 class ManifestError(ReelhouseError):
     """A manifest as a whole can't be read: a missing or unknown column, an encoding, an unreadable file."""
 
@@ -73,6 +79,14 @@ class TrainingError(ReelhouseError):
 
 class ModelNotFoundError(ReelhouseError):
     """No model of that version or alias is registered."""
+
+
+class PromotionError(ReelhouseError):
+    """A model can't be promoted, rejected or gone back to as asked; nothing was changed."""
+
+
+class ServerError(ReelhouseError):
+    """A server of ours can't start, or ended by itself."""
 
 
 class VectorStoreError(ReelhouseError):

@@ -7,8 +7,9 @@ import importlib
 import importlib.util
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ from reelhouse.lake import Lake, Ledger, RunRecord
 from reelhouse.lake.fingerprint import combined
 from reelhouse.lake.ledger import DONE, ReadKind
 from reelhouse.lake.trouble import storage_errors
+from reelhouse.oncall import Watch
 from reelhouse.progress import Heartbeat
 from reelhouse.run import Run, Services, StepAside
 from reelhouse.settings import CONF, Settings
@@ -127,8 +129,10 @@ class Pipeline:
     jobs: list[Job] = field(default_factory=load_jobs)
     services: Services = field(init=False)
     warm_up: WarmUp = field(init=False, default_factory=lambda: WarmUp())
+    watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
+        self.watch = Watch(self.settings.alerts, self.lake.root, self.say)
         self.services = Services(self.settings, self.lake.root)
 
     @cached_property
@@ -185,25 +189,53 @@ class Pipeline:
     def _run(self, job: Job, date: dt.date) -> Run:
         return Run(job.name, date, self.settings, self.lake, self.ledger, self.services, self.say, job.writes)
 
+    @contextmanager
+    def by_hand(self, what: str, date: dt.date) -> Iterator[Run]:
+        """A run that a person asked for, outside of the day's jobs; it is in the ledger if it is finished."""
+        run = Run(what, date, self.settings, self.lake, self.ledger, self.services, self.say)
+        try:
+            yield run
+        finally:
+            run.close()
+
     # -- doing it
 
     def run_day(self, date: dt.date, only: Sequence[str] = (), *, force: bool = False) -> list[Outcome]:
         """Run the jobs of a date in order; what is up to date is skipped, what depends on a failed job is blocked.
 
-        One process at a time works on a date: raises LockedError for the second.
+        One process at a time works on a date: the second raises LockedError, at once or after the wait that the settings allow.
         """
-        from filelock import Timeout
-
         for name in only:
             self.job(name)
         self.lake.check_writable()
         jobs = [job for job in self.jobs if not only or job.name in only]
-        try:
-            with self.lake.lock(f"run-{date}", timeout=0):
-                outcomes = self._run_in_order(jobs, date, force)
-        except Timeout as error:
-            raise LockedError(f"another run is at work on {date} in {self.lake.root}; wait for it to end, then run again") from error
+        with self._alone_on(date), self.watch.day(date):
+            outcomes = self._run_in_order(jobs, date, force)
         return [outcomes[job.name] for job in jobs]
+
+    @contextmanager
+    def _alone_on(self, date: dt.date) -> Iterator[None]:
+        from filelock import Timeout
+
+        if not self.lake.is_local:  # no file lock there: whoever schedules runs lets one at a time work on a date
+            yield
+            return
+        runs = self.settings.runs
+        lock, minutes = self.lake.lock(f"run-{date}", timeout=0), runs.wait_minutes if runs.when_locked == "wait" else 0
+        try:
+            held = lock.acquire()
+        except Timeout:
+            busy = f"another run is at work on {date} in {self.lake.root}"
+            if minutes:
+                self.say(f"{busy}; waiting for it, {minutes:g} minutes at most (runs.wait_minutes)")
+            try:
+                held = lock.acquire(timeout=minutes * 60)
+            except Timeout as error:
+                asked = f" after {minutes:g} minutes" if minutes else ""
+                raise LockedError(f"{busy}{asked}; wait for it to end, then run again (runs.when_locked: wait does so)") from error
+            self.__dict__.pop("ledger", None)  # the other run wrote to it
+        with held:
+            yield
 
     def _run_in_order(self, jobs: Sequence[Job], date: dt.date, force: bool) -> dict[str, Outcome]:
         """Each job once those before it are done; the ledger and every table have one writer at a time, so some may run side by side."""
@@ -262,7 +294,8 @@ class Pipeline:
         self.lake.mark(begun)
         try:
             try:
-                with storage_errors(f"running the job {job.name}"), Heartbeat(self.lake.spark.sparkContext, self.say).of(job.name):
+                heartbeat = Heartbeat(self.lake.spark.sparkContext, self.say)
+                with storage_errors(f"running the job {job.name}"), heartbeat.of(job.name), self.watch.job(job.name, date, job.minutes):
                     job.module.main(run)
                 record = run.finish("succeeded")
             except StepAside as aside:

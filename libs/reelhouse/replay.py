@@ -16,6 +16,7 @@ from reelhouse.pipeline import Pipeline, days, load_jobs
 from reelhouse.run import Services
 from reelhouse.settings import Settings
 from reelhouse.tables import Column, Table
+from reelhouse.training.champion import GATES
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as SparkColumn
@@ -87,6 +88,8 @@ def _copy(lake: Lake, fresh: Lake, table: Table, first: dt.date, last: dt.date, 
     elif table in (tables.RUNS, tables.QUARANTINE):
         names = ", ".join(f"'{name}'" for name in sources)
         condition += f" OR (data_date <= date'{last}' AND job IN ({names}))"
+    elif table is tables.PROMOTIONS:  # what people decided is an input
+        condition += f" OR (data_date <= date'{last}' AND decided_by != '{GATES}')"
     rows = lake.read(table, condition)
     if not rows.isEmpty():
         fresh.append(table, rows, metadata={"job": "replay"})

@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -98,6 +99,11 @@ class Run:
         self._file_rows = 0
 
     # -- what is around
+
+    def switching(self) -> AbstractContextManager[Any]:
+        """Held from reading which model is the champion to saying what readers see, so that neither undoes the other's switch."""
+        lock: AbstractContextManager[Any] = self._lake.lock("switching")
+        return lock
 
     @property
     def spark(self) -> SparkSession:

@@ -139,12 +139,46 @@ class TrainingSettings(Section):
 
 class GateSettings(Section):
     accuracy_drop_max: Share
+    drop_max_by_slice: dict[Literal["all", "head", "mid", "tail", "without_visual", "without_audio", "without_text", "newest"], Share]
     slice_rows_min: Count
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    resamples: Positive
+    unsure: Literal["estimate", "refuse", "promote"]
+    promote: bool
 
 
 class ModelSettings(Section):
     uri: str
     name: str
+
+
+class RunSettings(Section):
+    when_locked: Literal["leave", "wait"]
+    wait_minutes: Annotated[float, Field(ge=0)]
+
+
+class AlertSettings(Section):
+    deadline_hours: Annotated[float, Field(ge=0)]
+    on_failure: str
+    on_late: str
+    timeout_seconds: Annotated[float, Field(gt=0)]
+
+
+class SqlServerSettings(Section):
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+    authentication: Literal["none", "ldap"]
+    ldap_url: str
+    ldap_base: str
+    ldap_domain: str
+    behind_gateway: bool
+    without_boundary: Literal["go_on", "leave"]
+    query_seconds: Positive
+    refresh_seconds: Annotated[float, Field(gt=0)]
+
+
+class ServingSettings(Section):
+    previous_days: Count
 
 
 class VectorSettings(Section):
@@ -168,6 +202,10 @@ class Settings(Section):
     training: TrainingSettings
     gates: GateSettings
     models: ModelSettings
+    runs: RunSettings
+    alerts: AlertSettings
+    sql_server: SqlServerSettings
+    serving: ServingSettings
     vectors: VectorSettings
 
     def hash_of(self, sections: Sequence[str]) -> str:

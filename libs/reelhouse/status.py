@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from reelhouse import tables
 from reelhouse.errors import NotFoundError
 from reelhouse.lake import Lake
+from reelhouse.oncall import Trouble, again, next_step
 from reelhouse.pipeline import marker
 from reelhouse.tables import Table
 
@@ -21,23 +22,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
 RULES_SHOWN = 10
-_REFUSED = "select rule, row_key, reason from ops.quarantine where data_date = '{date}'"
-# by the error's name, with which the note of a failed run begins
-_NEXT_STEPS = {
-    "QuarantineLimitError": f'see `reelhouse sql "{_REFUSED}"`, mend the source or raise the limit, then {{again}}',
-    "SettingsError": "correct the setting (`reelhouse settings` shows those in force), then {again}",
-    "StorageError": "free space or mend the permissions, then {again}",
-    "VectorStoreError": "see that Milvus runs and is reachable, then {again}",
-}
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """A job of the last day that is not done: why, in its own words, and what to do next."""
-
-    job: str
-    cause: str
-    next_step: str
 
 
 @dataclass(frozen=True)
@@ -107,16 +91,14 @@ def _outcomes(last: dict[str, Row], jobs: Sequence[str]) -> dict[str, int]:
 
 def _troubles(last: dict[str, Row], jobs: Sequence[str], begun: Sequence[str], date: dt.date) -> Iterable[Trouble]:
     """Jobs that failed, were cut off, or never came to run. begun: those whose mark stands."""
-    again = f"`reelhouse daily --date {date}` goes on from here"
     failed = [job for job in jobs if job in last and last[job].status == "failed"]
     stopped = [job for job in jobs if job in failed or job in begun]
     for job in jobs:
         if job in failed:
             cause = last[job].note or "it left no word; see its log"
-            words = _NEXT_STEPS.get(cause.split(":")[0], "mend the cause, then {again}")
-            yield Trouble(job, cause, words.format(again=again, date=date))
+            yield Trouble(job, cause, next_step(cause, date))
         elif job in begun:
-            yield Trouble(job, "it is at work now, or was cut off", f"if no run is at work, {again}")
+            yield Trouble(job, "it is at work now, or was cut off", f"if no run is at work, {again(date)}")
         elif job not in last and stopped:
             yield Trouble(job, f"not run: waits for {', '.join(stopped)}", "it runs by itself once that is done")
 

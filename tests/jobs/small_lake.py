@@ -3,11 +3,15 @@
 import datetime as dt
 
 import numpy as np
+import torch
 
 from reelhouse import settings as settings_module
 from reelhouse import tables
+from reelhouse.features import Layout, Part
 from reelhouse.labels import Taxonomy
 from reelhouse.lake import Lake, Ledger
+from reelhouse.models import ModelConfig
+from reelhouse.models.network import MultimodalNetwork, dump
 from reelhouse.run import Run, Services
 from tests.planting import write_rows
 
@@ -25,6 +29,7 @@ TREE = {
 }
 SOURCE = "0" * 64
 LEAVES = ("food.baking", "food.noodles", "pets", "sport")
+LAYOUT = Layout((Part("visual", "v1", 6), Part("text", "t1", 5)))  # of what `plant` plants
 SMALL = {
     "training.ranks": 2,
     "training.launcher": "torch",
@@ -97,6 +102,12 @@ class SmallLake:
         """Texts of videos that came on the day: what text vectors, predictions and embeddings follow."""
         facts = {"text": "words", "language": "en", "is_meaningful": True}
         self.write(tables.VIDEO_TEXT, [{"video_id": v, **facts} for v in videos], date)
+
+
+def random_model(seed):
+    """Bytes of a model with weights by chance, for what `plant` plants."""
+    torch.manual_seed(seed)
+    return dump(MultimodalNetwork(ModelConfig("category", LEAVES, LAYOUT.with_steps(visual_steps=2, audio_steps=2), 16)))
 
 
 def _features(video_id, modality, encoder_id, vectors):

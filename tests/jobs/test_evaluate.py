@@ -111,6 +111,18 @@ def test_a_worse_candidate_is_refused_and_a_later_one_that_is_as_good_promoted(d
     ours, theirs = got[worse, "all", "accuracy"][0], got[days.first, "all", "accuracy"][0]
     assert ours < theirs - 0.02
     assert f"all {ours:.3f} against {theirs:.3f}" in lake.rows(tables.PROMOTIONS, NEXT)[0].reason
+    compared = {r.slice: r for r in lake.rows(tables.COMPARISONS, NEXT)}
+    assert set(compared) == {name for _, name, _ in got}
+    for name, row in compared.items():
+        assert (row.model_version, row.champion_version, row.rows) == (worse, days.first, got[worse, name, "accuracy"][1])
+        assert (row.accuracy, row.champion_accuracy) == (got[worse, name, "accuracy"][0], got[days.first, name, "accuracy"][0])
+        assert row.difference == pytest.approx(row.accuracy - row.champion_accuracy)
+        assert row.low <= row.difference <= row.high
+    assert compared["all"].outcome == "failed"
+    (card,) = [v.description for v in lake.services.registry._versions(worse)]
+    assert f"## Evaluation of {NEXT}" in card
+    assert f"Against the champion `{days.first}`:" in card
+    assert f"| all | {compared['all'].rows} | {compared['all'].difference:+.3f} |" in card
     assert days.champion(NEXT) == days.first
 
     days.same_snapshot(THIRD)
@@ -129,7 +141,8 @@ def test_a_worse_candidate_is_refused_and_a_later_one_that_is_as_good_promoted(d
 
 def test_evaluating_again_says_the_same_and_leaves_what_a_person_decided(days):
     lake = days.lake()
-    person = {"model_version": "m0", "snapshot_id": "s", "decision": "promoted", "reason": "I know better"}
+    at = dt.datetime.combine(DAY, dt.time(9))
+    person = {"model_version": "m0", "snapshot_id": "s", "decision": "promoted", "decided_at": at, "reason": "I know better"}
     lake.write(tables.PROMOTIONS, [{**person, "decided_by": "anna"}], decided_by="anna")
     before = figures(lake, DAY)
     try:
@@ -139,6 +152,25 @@ def test_evaluating_again_says_the_same_and_leaves_what_a_person_decided(days):
         assert days.champion(DAY) == "m0"
     finally:
         lake.write(tables.PROMOTIONS, [], decided_by="anna")
+
+
+def test_what_a_person_rejected_the_gates_leave_alone_and_without_a_mandate_they_promote_nothing(days):
+    eleventh, twelfth = dt.date(2026, 1, 11), dt.date(2026, 1, 12)
+    days.same_snapshot(eleventh)
+    lake, equal = days.candidate(eleventh, days.model, seed=31)
+    at = dt.datetime.combine(eleventh, dt.time(9))
+    word = {"model_version": equal, "snapshot_id": "s", "decision": "rejected", "decided_at": at, "reason": "it shouts"}
+    lake.write(tables.PROMOTIONS, [{**word, "decided_by": "anna"}], eleventh, decided_by="anna")
+    record = lake.do(evaluate, eleventh)
+    assert record.note == f"model {equal} was rejected by a person and stays out; `reelhouse models promote` would bring it back"
+    assert [d[1:3] for d in decisions(lake, eleventh)] == [("rejected", "anna")]
+    days.same_snapshot(twelfth)
+    lake, other = days.candidate(twelfth, days.model, seed=32)
+    lake.settings = lake.settings.model_copy(update={"gates": lake.settings.gates.model_copy(update={"promote": False})})
+    champion = days.champion(twelfth)
+    lake.do(evaluate, twelfth)
+    assert decisions(lake, twelfth) == [(other, "passed", "gates", champion)]
+    assert days.champion(twelfth) == champion != other
 
 
 def test_a_champion_of_an_older_encoder_is_judged_on_what_that_encoder_saw(days):

@@ -5,22 +5,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
 from jobs import predict
 from reelhouse import tables
-from reelhouse.features import Layout, Part
 from reelhouse.lake import catalog
-from reelhouse.models import ModelConfig, load
+from reelhouse.models import load
 from reelhouse.models.inference import run_model, softmax
-from reelhouse.models.network import MultimodalNetwork, dump
 from reelhouse.run import StepAside
-from tests.jobs.small_lake import DAY, LEAVES, NEXT, SmallLake, _features
+from tests.jobs.small_lake import DAY, LAYOUT, LEAVES, NEXT, SmallLake, _features, random_model
 
 THIRD, FOURTH, FIFTH = (dt.date(2026, 1, day) for day in (4, 5, 6))
 PATHS = {"food.baking": "美食/烘焙", "food.noodles": "美食/面条", "pets": "宠物", "sport": "运动"}
 FIRST = ["picture", *(f"v{i:03d}" for i in range(20)), "words"]
-LAYOUT = Layout((Part("visual", "v1", 6), Part("text", "t1", 5)))
 ENCODER = f"encoder-{LAYOUT.id}"
 WIDTHS = (("visual", "", 12), ("visual", "_mask", 2), ("text", "", 5), ("text", "_mask", 1))
 
@@ -57,16 +53,15 @@ def unit_vectors_and_their_hashes(embeddings, hashes):
 
 
 def decide(lake, version, date, decision="promoted"):
-    facts = {"snapshot_id": "s", "decision": decision, "decided_by": "anna", "reason": "because"}
+    at = dt.datetime.combine(date, dt.time(9))
+    facts = {"snapshot_id": "s", "decision": decision, "decided_by": "anna", "decided_at": at, "reason": "because"}
     lake.write(tables.PROMOTIONS, [{"model_version": version, **facts}], date, decided_by="anna")
 
 
 def register(lake, version, seed):
     """A model with weights by chance: what it says is checked against what it says of the same arrays without Spark."""
-    torch.manual_seed(seed)
-    content = dump(MultimodalNetwork(ModelConfig("category", LEAVES, LAYOUT.with_steps(visual_steps=2, audio_steps=2), 16)))
     registry = lake.services.registry
-    registry.register(registry.start(version, {}).run_id, version, content, {})
+    registry.register(registry.start(version, {}).run_id, version, random_model(seed), {})
     return version
 
 
@@ -165,7 +160,7 @@ def test_the_same_champion_predicts_only_new_videos_and_sees_nothing_of_an_encod
     assert rows["both"].vector == rows["seen"].vector
     record = days.records[FOURTH]
     assert record.metrics == {"modalities_of_older_encoders": 1, "videos": 2}
-    assert record.note == "the champion knows older encoders of text: of new videos it sees the rest only; train anew"
+    assert record.note == "aaaa00000000 knows older encoders of text: of new videos it sees the rest only; train anew"
 
 
 def test_another_champion_predicts_every_video_anew(days):

@@ -95,6 +95,10 @@ GOOD: dict[str, dict[str, Any]] = {
         "visual_mask": [1.0, 0.0], "audio": [], "audio_mask": [], "text": [0.1], "text_mask": [1.0], "data_date": DAY,
     },
     "gold.evaluations": {"model_version": "abc", "slice": "all", "metric": "accuracy", "value": 0.5, "rows": 9, "data_date": DAY},
+    "gold.comparisons": {
+        "model_version": "abc", "champion_version": "def", "slice": "all", "rows": 9, "accuracy": 0.5, "champion_accuracy": 0.4,
+        "difference": 0.1, "low": -0.1, "high": 0.2, "limit": -0.02, "outcome": "held", "data_date": DAY,
+    },
     "gold.predictions": {"video_id": "v", "model_version": "abc", "task": "category", "top": TOP, "entropy": 0.67, "data_date": DAY},
     "gold.embeddings": {"video_id": "v", "model_version": "encoder-12ab", "vector": [0.6, 0.8], "data_date": DAY},
     "gold.hashes": {"video_id": "v", "model_version": "encoder-12ab", "hash": b"0123456789abcdef", "data_date": DAY},
@@ -112,7 +116,8 @@ GOOD: dict[str, dict[str, Any]] = {
         "data_date": DAY,
     },
     "ops.promotions": {
-        "model_version": "abc", "snapshot_id": "s", "decision": "promoted", "decided_by": "gates", "reason": "all hold", "data_date": DAY,
+        "model_version": "abc", "snapshot_id": "s", "decision": "promoted", "decided_by": "gates", "decided_at": datetime(2026, 1, 2),
+        "reason": "all hold", "data_date": DAY,
     },
     "ops.serving": {
         "model_version": "abc", "embedding_collection": "video_embedding__abc", "hash_collection": "video_hash__abc", "videos": 3,
@@ -237,6 +242,12 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("audio_mask must hold 0 and 1", {"audio_mask": [None]}), ("text_mask must hold 0 and 1", {"text_mask": [2.0]}),
         (f"visual {NOT_FINITE}", {"visual": [NAN, 0.0]}), (f"audio {NOT_FINITE}", {"audio": [float("-inf")]}),
         (f"text {NOT_FINITE}", {"text": [None]}),
+    ],
+    "gold.comparisons": [
+        MODEL, ("slice must be one of", {"slice": "left"}), ("outcome must be one of", {"outcome": "hm"}),
+        ("accuracy must be at least 0 and at most 1", {"accuracy": 1.5}),
+        ("champion_accuracy must be at least 0", {"champion_accuracy": -0.1}),
+        ("low before high", {"low": 0.3}), ("rows must be at least 1", {"rows": 0}),
     ],
     "gold.evaluations": [
         MODEL, ("slice must be one of", {"slice": "some"}), ("metric must be one of", {"metric": "beauty"}),

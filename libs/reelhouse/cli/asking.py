@@ -11,7 +11,7 @@ import typer
 
 from reelhouse import settings as settings_module
 from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_lake, open_pipeline, settings_of
-from reelhouse.errors import NotFoundError, ReelhouseError, StorageError
+from reelhouse.errors import LateError, NotFoundError, ReelhouseError, StorageError
 
 if TYPE_CHECKING:
     from reelhouse.lake import Lake
@@ -20,14 +20,29 @@ app = typer.Typer()
 
 
 @app.command()
-def status(date: Day = None, conf: Conf = None, values: Set = None, root: Root = None) -> None:
+def status(
+    date: Day = None,
+    check: Annotated[bool, typer.Option("--check", help="end with 1 if a job failed, 3 if the day is not done: for a monitor")] = False,
+    conf: Conf = None,
+    values: Set = None,
+    root: Root = None,
+) -> None:
     """One screen: how the last day (or a date) ended and what to do next, what is served, what was refused, how fresh each table is."""
     from reelhouse import show
     from reelhouse.pipeline import load_jobs
     from reelhouse.status import status_of
 
+    day = day_of(date) if date else None
     with open_lake(settings_of(conf, values, root)) as lake:
-        show.status(status_of(lake, [job.name for job in load_jobs()], day_of(date) if date else None))
+        try:
+            found = status_of(lake, [job.name for job in load_jobs()], day)
+        except NotFoundError as error:
+            raise LateError(str(error)) if check else error from None
+        show.status(found)
+    if check and "failed" in found.outcomes:
+        raise typer.Exit(1)
+    if check and "not run" in found.outcomes:
+        raise LateError(f"{found.day} is not done: {found.outcomes['not run']} jobs were not run")
 
 
 @app.command()

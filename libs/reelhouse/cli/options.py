@@ -66,9 +66,12 @@ def open_lake(settings: Settings) -> Iterator[Lake]:
 @contextmanager
 def open_pipeline(settings: Settings) -> Iterator[Pipeline]:
     from reelhouse import show
+    from reelhouse.lake import add_missing_columns
     from reelhouse.pipeline import Pipeline
 
     with open_lake(settings) as lake:
+        if added := add_missing_columns(lake):
+            show.progress(f"an earlier version of Reelhouse wrote this lake; added to its tables: {', '.join(added)}")
         pipeline = Pipeline(settings, lake, show.progress)
         try:
             yield pipeline

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from reelhouse.cli.options import Conf, Day, Root, Set, day_of, days_of, open_lake, open_pipeline, settings_of
-from reelhouse.errors import NotFoundError, ReelhouseError, SettingsError
+from reelhouse.errors import LateError, LockedError, NotFoundError, ReelhouseError, SettingsError
+from reelhouse.oncall import Alert, Trouble, next_step, tell
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from reelhouse.pipeline import Outcome, Pipeline
+    from reelhouse.settings import Settings
 
 app = typer.Typer()
 
@@ -57,20 +61,54 @@ def daily(
     if not dates:
         dates = [show.today()]
         show.progress(f"no --date given: running {dates[0]} (today, UTC)")
-    with open_pipeline(settings) as pipeline:
+    with _telling(settings, dates), open_pipeline(settings) as pipeline:
         outcomes = [outcome for day in dates for outcome in pipeline.run_day(day, force=force)]
         show.closing(outcomes)
         if sample:
             _score_sample(pipeline, dates[-1])
         show.next_things(_some_video(pipeline), f" --root {settings.storage.root}" if settings.storage.root != "warehouse" else "")
-    _leave(outcomes)
+        _leave(pipeline, outcomes)
 
 
-def _leave(outcomes: list[Outcome]) -> None:
+@contextmanager
+def _telling(settings: Settings, dates: list[dt.date]) -> Iterator[None]:
+    """Tell of what ends a run before its jobs can: no disk, no Spark, a mistake of ours."""
+    from reelhouse import show
+
+    try:
+        yield
+    except (LockedError, LateError, typer.Exit):
+        raise
+    except Exception as error:
+        days = ", ".join(map(str, dates))
+        cause = f"{type(error).__name__}: {error}"
+        alert = Alert("failed", days, settings.storage.root, f"{days} failed. {cause}", (Trouble("", cause, next_step(cause, dates[0])),))
+        tell(settings.alerts.on_failure, alert, settings.alerts.timeout_seconds, show.progress)
+        raise
+
+
+def _leave(pipeline: Pipeline, outcomes: list[Outcome]) -> None:
+    """Tell of what failed, and end with its exit status: a named error's own, 1 for any other; that of LateError where all is done
+    but the deadline passed."""
+    from reelhouse import show
+
     failed = [o for o in outcomes if o.status == "failed"]
     if failed:
+        alert, told = _failure(failed, pipeline.lake.root), pipeline.settings.alerts
+        tell(told.on_failure, alert, told.timeout_seconds, show.progress)
         code = failed[0].error.exit_code if isinstance(failed[0].error, ReelhouseError) else 1
         raise typer.Exit(code)
+    late = sorted({o.date for o in outcomes if pipeline.watch.late(o.date)})
+    if late:
+        raise LateError(f"{', '.join(map(str, late))}: done, but after the deadline (alerts.deadline_hours)")
+
+
+def _failure(failed: list[Outcome], root: str) -> Alert:
+    notes = [(o, f"{type(o.error).__name__}: {o.words}") for o in failed]
+    troubles = tuple(Trouble(o.job, note, next_step(note, o.date)) for o, note in notes)
+    dates = ", ".join(sorted({str(o.date) for o in failed}))
+    jobs = ", ".join(dict.fromkeys(o.job for o in failed))
+    return Alert("failed", dates, root, f"{dates} failed: {jobs}. {troubles[0].cause}", troubles)
 
 
 def _some_video(pipeline: Pipeline) -> str | None:
@@ -113,10 +151,11 @@ def job(name: str, date: Day = None, force: bool = False, conf: Conf = None, val
 
     if date is None:
         raise SettingsError("a job is always given its date: --date YYYY-MM-DD")
-    with open_pipeline(settings_of(conf, values, root)) as pipeline:
-        outcomes = pipeline.run_day(day_of(date), [name], force=force)
+    settings, day = settings_of(conf, values, root), day_of(date)
+    with _telling(settings, [day]), open_pipeline(settings) as pipeline:
+        outcomes = pipeline.run_day(day, [name], force=force)
         show.closing(outcomes)
-    _leave(outcomes)
+        _leave(pipeline, outcomes)
 
 
 @app.command()

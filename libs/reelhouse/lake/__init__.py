@@ -1,7 +1,8 @@
 """Delta Lake behind one class: sessions, reading as of a day, replacing a slice, the ledger, row hashes."""
 
+from reelhouse.lake.evolution import add_missing_columns
 from reelhouse.lake.lake import Lake, conform
 from reelhouse.lake.ledger import Ledger, RunRecord, Slice
 from reelhouse.lake.session import start_session
 
-__all__ = ["Lake", "Ledger", "RunRecord", "Slice", "conform", "start_session"]
+__all__ = ["Lake", "Ledger", "RunRecord", "Slice", "add_missing_columns", "conform", "start_session"]

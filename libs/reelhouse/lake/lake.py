@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from reelhouse import tables
 from reelhouse.errors import SchemaMismatchError
 from reelhouse.lake.trouble import storage_errors
-from reelhouse.tables import Table
+from reelhouse.tables import Column, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -45,6 +45,15 @@ class Lake:
         if table.name not in self._known and self._newest_version(table, -1) >= 0:
             self._known.add(table.name)
         return table.name in self._known
+
+    def holds_tables(self) -> bool:
+        """Whether there is a lake at the root at all."""
+        return bool(self._filesystem_path(f"{self.root}/tables").exists())
+
+    def missing_columns(self, table: Table) -> list[Column]:
+        """Columns that the table should have and, written by an earlier version of Reelhouse, has not."""
+        there = set(self._delta(table).columns)
+        return [column for column in table.columns if column.name not in there]
 
     def _newest_version(self, table: Table, known: int) -> int:
         """The newest commit in the table's log, -1 if there is none. known: a version to count on from, which costs one look."""

@@ -1,5 +1,5 @@
 """The model registry (MLflow): runs, checkpoints, registered models and their aliases."""
 
-from reelhouse.registry.registry import Registry, TrainingRun
+from reelhouse.registry.registry import RegisteredModel, Registry, TrainingRun
 
-__all__ = ["Registry", "TrainingRun"]
+__all__ = ["RegisteredModel", "Registry", "TrainingRun"]

@@ -34,6 +34,17 @@ class TrainingRun:
     checkpoint: bytes | None
 
 
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A model in MLflow's registry. number: MLflow's own count. data_date: the day that it was trained for, as text."""
+
+    model_version: str
+    number: int
+    snapshot_id: str
+    data_date: str
+    aliases: tuple[str, ...]
+
+
 class Registry:
     """uri: MLflow tracking URI. artifact_root: folder for artifacts (used when uri is a database, not a server). name: of the model."""
 
@@ -80,6 +91,27 @@ class Registry:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
+
+    def models(self) -> list[RegisteredModel]:
+        """Every registered model, the newest first."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            aliases = self._client.get_registered_model(self.name).aliases
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return []
+            raise
+        return [
+            RegisteredModel(
+                found.tags.get(_TAG, "?"),
+                int(found.version),
+                found.tags.get("snapshot_id", ""),
+                found.tags.get("data_date", ""),
+                tuple(sorted(alias for alias, number in aliases.items() if str(number) == str(found.version))),
+            )
+            for found in reversed(self._versions())
+        ]
 
     # -- training
 
@@ -156,6 +188,24 @@ class Registry:
         self._client.set_registered_model_alias(self.name, alias, found.version)
         if self.is_local:
             self._keep("aliases", self._aliases() | {alias: model_version})
+
+    def remove_alias(self, alias: str) -> None:
+        """No model carries the alias any more; nothing happens where none did."""
+        if not self._may_write or self.version_of_alias(alias) is None:
+            return
+        self._client.delete_registered_model_alias(self.name, alias)
+        if self.is_local:
+            self._keep("aliases", {name: version for name, version in self._aliases().items() if name != alias})
+
+    def describe(self, model_version: str, card: str) -> None:
+        """Set the model card (Markdown) that MLflow's pages show. ModelNotFoundError if the model is not registered."""
+        if not self._may_write:
+            return
+        found = self._find(model_version)
+        if found is None:
+            raise ModelNotFoundError(f"{model_version} can't be described: no such model is registered as {self.name} at {self.uri}")
+        if found.description != card:
+            self._client.update_model_version(self.name, found.version, description=card)
 
     # -- inside
 

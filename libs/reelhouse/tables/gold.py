@@ -204,6 +204,26 @@ EVALUATIONS = Table(
     key=["model_version", "slice", "metric", "data_date"],
 )
 
+COMPARISONS = Table(
+    "gold.comparisons",
+    "A candidate against the champion on a slice of the same evaluation rows: what its gates saw.",
+    columns=[
+        _model_version(),
+        column("champion_version", "string", "the champion of the day before", nullable=False),
+        column("slice", "string", "as in gold.evaluations", nullable=False),
+        column("rows", "bigint", "rows of the slice", nullable=False),
+        column("accuracy", "double", "of the candidate, 0..1", sameness="inexact"),
+        column("champion_accuracy", "double", "of the champion, 0..1", sameness="inexact"),
+        column("difference", "double", "of the first to the second", sameness="inexact"),
+        column("low", "double", "lower end of the bootstrap interval of the difference", sameness="inexact"),
+        column("high", "double", "its upper end", sameness="inexact"),
+        column("limit", "double", "lowest difference that the gates let pass", nullable=False),
+        column("outcome", "string", "held, failed, unsure (the limit lies inside the interval) or too few rows", sameness="inexact"),
+        data_date("the day of the evaluation (UTC)"),
+    ],
+    key=["model_version", "slice", "data_date"],
+)
+
 # What a model says of a video holds until the video comes again; every delivery of one writes a row of silver.video_text.
 PREDICTIONS = Table(
     "gold.predictions",
@@ -259,7 +279,7 @@ HASHES = Table(
 
 TABLES = [
     CLUSTERS, SAMPLE_BATCH, ACTIVE_BATCH, LOSS_HISTORY, LABEL_NOISE, TAG_CANDIDATES, TAG_PATTERNS, TAG_LIBRARY, VIDEO_TAGS,
-    SNAPSHOTS, TRAINING_EXAMPLES, EVALUATIONS, PREDICTIONS, EMBEDDINGS, HASHES,
+    SNAPSHOTS, TRAINING_EXAMPLES, EVALUATIONS, COMPARISONS, PREDICTIONS, EMBEDDINGS, HASHES,
 ]  # fmt: skip
 
 LABELS_CURRENT = View(

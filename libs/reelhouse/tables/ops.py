@@ -73,17 +73,23 @@ VECTOR_LOADS = Table(
 
 PROMOTIONS = Table(
     "ops.promotions",
-    "A decision on a model: from its day on it is the champion, or it was refused.",
+    "A decision on a model: from its day on it is the champion, or it is not to be.",
     columns=[
         column("model_version", "string", "hash of snapshot, settings and code", nullable=False),
         column("snapshot_id", "string", "training snapshot", nullable=False),
-        column("decision", "string", "promoted or refused", nullable=False),
-        column("decided_by", "string", "gates, or a person", nullable=False),
+        column(
+            "decision",
+            "string",
+            "promoted; passed (the gates held, a person decides); refused by the gates; rejected by a person",
+            nullable=False,
+        ),
+        column("decided_by", "string", "gates, or who decided", nullable=False),
+        column("decided_at", "timestamp", "when a person did (UTC); of the gates the day's midnight", nullable=False),
         column("previous_version", "string", "champion before"),
         column("reason", "string", "which gates held or failed", nullable=False),
         data_date("the day of the decision (UTC)"),
     ],
-    key=["model_version", "decided_by", "data_date"],
+    key=["model_version", "decided_by", "decided_at", "data_date"],
     # so that gates that are asked again leave alone what people decided on that day
     partition_by=["data_date", "decided_by"],
     jobs_part={"decided_by": "gates"},

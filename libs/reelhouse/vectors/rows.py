@@ -30,14 +30,6 @@ class Kind:
 KINDS = (Kind(EMBEDDING, tables.EMBEDDINGS, "vector"), Kind(HASH, tables.HASHES, "hash"))
 
 
-def newest_version(embeddings: DataFrame) -> str | None:
-    """The model version that was predicted with last; None without any row. predict writes one version a day."""
-    from pyspark.sql import functions as F
-
-    newest = embeddings.orderBy(F.desc("data_date"), "model_version").select("model_version").head()
-    return str(newest.model_version) if newest else None
-
-
 def wanted_rows(rows: DataFrame, kind: Kind, version: str, newer: Collection[str] = ()) -> DataFrame:
     """What the collection should hold of `rows` (of the kind's table): video_id, vector, checksum (xxhash64), data_date (text).
 
