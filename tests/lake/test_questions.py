@@ -105,7 +105,8 @@ def measured(model, metric, value):
 
 def plant_tags(made):
     state = {"state": "active", "source": "hashtag", "first_seen": BEFORE, "changed": BEFORE}
-    made.write(tables.TAG_LIBRARY, [{"tag_id": t, "tag": f"#{t}", **state} for t in "ab"] + [{"tag_id": "c", "tag": "#c", **state, "state": "blocked"}])
+    library = [{"tag_id": t, "tag": f"#{t}", **state} for t in "ab"] + [{"tag_id": "c", "tag": "#c", **state, "state": "blocked"}]
+    made.write(tables.TAG_LIBRARY, library)
     for day, tagged in ((BEFORE, ("v1a", "v2a", "v2c", "v5a")), (DAY, ("v3a", "v3b")), (FAR, ("v4b",))):
         rows = [{"video_id": one[:2], "tag_id": one[2], "tag": f"#{one[2]}", "position": 0, "matches": 1} for one in tagged]
         made.write(tables.VIDEO_TAGS, rows, day)
