@@ -2,6 +2,7 @@
 
 from reelhouse.lake.lake import Lake, conform
 from reelhouse.lake.ledger import Ledger, RunRecord, Slice
+from reelhouse.lake.opening import opened
 from reelhouse.lake.session import start_session
 
-__all__ = ["Lake", "Ledger", "RunRecord", "Slice", "conform", "start_session"]
+__all__ = ["Lake", "Ledger", "RunRecord", "Slice", "conform", "opened", "start_session"]

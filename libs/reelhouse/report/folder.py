@@ -83,7 +83,7 @@ def _link(folder: Path, changed: Sequence[dt.date]) -> None:
             continue
         content = known[day].read_text(encoding="utf-8")
         links = f"<!-- days -->{pages.navigation(before, after)}<!-- /days -->"
-        linked = _NAVIGATION.sub(lambda _, links=links: links, content)
+        linked = links.join(_NAVIGATION.split(content, maxsplit=1))
         if linked != content:
             _put(known[day], linked)
     _put(folder / INDEX, pages.index_page([(day, _summary(path)) for day, path in known.items()]))

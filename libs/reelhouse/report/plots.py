@@ -10,13 +10,14 @@ from reelhouse.report.content import Bar, Slice
 
 _WIDTH = 360
 _FEW = 8  # columns up to which each is labelled
+_WIDEST = 90  # step from a column to the next: a single day does not fill the plot
 
 
 def columns(bars: Sequence[Bar], what: str) -> Markup:
     """Upright columns in order: days, or the bins of a histogram. what: said to whoever can't see it."""
     height, top, bottom = 150, 18, 20
     peak = max((bar.value for bar in bars), default=0) or 1
-    step = _WIDTH / max(len(bars), 1)
+    step = min(_WIDTH / max(len(bars), 1), _WIDEST)
     parts = []
     every = -(-len(bars) // _FEW)
     for n, bar in enumerate(bars):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from reelhouse import tables
@@ -135,7 +136,7 @@ def _durations(lake: Lake, day: str) -> list[Bar]:
     rows = lake.read(tables.VIDEOS, day).where("duration_seconds is not null").groupBy(bucket.alias("bucket")).count().collect()
     counts = {r.bucket: r["count"] for r in rows}
     edges = [0, *_SECONDS]
-    names = [f"{a}-{b} s" for a, b in zip(edges, edges[1:], strict=False)] + [f"{edges[-1]} s +"]
+    names = [f"{a}-{b} s" for a, b in pairwise(edges)] + [f"{edges[-1]} s +"]
     return [Bar(name, counts.get(n, 0), f"{counts.get(n, 0):,}") for n, name in enumerate(names)] if counts else []
 
 
@@ -150,7 +151,7 @@ def _predicted(lake: Lake, day: str, model: str | None, most: int) -> tuple[list
     by_class = best.groupBy("best.path").count().orderBy(F.desc("count"), "path").limit(most).collect()
     tenth = F.least(F.floor(F.col("best.probability") * _TENTHS), F.lit(_TENTHS - 1)).cast("int")
     tenths = {r.tenth: r["count"] for r in best.groupBy(tenth.alias("tenth")).count().collect()}
-    confidence = [Bar(f"{n * 10}-{n * 10 + 10}%", tenths.get(n, 0), f"{tenths.get(n, 0):,}") for n in range(_TENTHS)]
+    confidence = [Bar(f"{n * 10}-{n * 10 + 10}", tenths.get(n, 0), f"{tenths.get(n, 0):,}") for n in range(_TENTHS)]
     return [Bar(r.path, r["count"], f"{r['count']:,}") for r in by_class], confidence if tenths else []
 
 
