@@ -263,7 +263,7 @@ def test_reports_that_show_a_video_go_with_it_and_the_others_are_linked_anew(sma
     folder = shutil.copytree(written[DAY].parent, Path(small.lake.root) / "reports", dirs_exist_ok=True)
     paths = [folder / f"{day}.html" for day in (DAY, NEXT)]
     assert forget_videos(small.lake, ["nobody"]) == []
-    assert forget_videos(small.lake, ["v4", "nobody"]) == [paths[0]]
+    assert forget_videos(small.lake, ["nobody", "v4"]) == [paths[0]]
     assert not paths[0].exists()
     left = Page(paths[1].read_text(encoding="utf-8"))
     assert [a["href"] for a in left.all("a") if "rel" in a] == [f"{AFTER}.html"]

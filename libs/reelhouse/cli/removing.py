@@ -28,8 +28,8 @@ def delete(
     with open_pipeline(settings_of(conf, values, root)) as pipeline:
         take_down(pipeline.lake, pipeline.services.vectors, video_id, day_of(date) if date else show.today(), reason, by)
         show.progress(
-            f"{video_id} is gone from every current view, from Milvus and from reports below the root (a day whose report "
-            "showed it has none now: `reelhouse report` makes it anew). `reelhouse purge` removes its bytes."
+            f"{video_id} is gone from every current view and from Milvus. Reports below the root that showed it are removed; "
+            "`reelhouse report` makes them anew. `reelhouse purge` removes its bytes."
         )
 
 

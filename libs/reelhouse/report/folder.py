@@ -26,6 +26,7 @@ FOLDER = "reports"
 INDEX = "index.html"
 _NAVIGATION = re.compile(r"<!-- days -->.*?<!-- /days -->", re.DOTALL)
 _SUMMARY = re.compile(re.escape(pages.SUMMARY) + '([^"]*)"')
+_TAG = re.compile(r"<[^>]*>")
 _HEAD_CHARACTERS = 4096  # of a page, in which its summary is
 
 
@@ -48,19 +49,23 @@ def write_report(lake: Lake, settings: ReportSettings, date: dt.date, jobs: Sequ
 
 
 def forget_videos(lake: Lake, video_ids: Iterable[str]) -> list[Path]:
-    """Remove the reports below the root that show any of the videos; returns what was removed.
+    """Remove the reports below the root that show any of the videos, or name one as where a row was refused; returns what was removed.
 
     Reports that were written to another folder are not known here.
     """
     folder = Path(lake.root) / FOLDER
     if not lake.is_local or not folder.is_dir():
         return []
-    anchors = [anchor_of(video_id) for video_id in video_ids]
+    gone = [(anchor_of(video_id), re.compile(rf"(?<!\w){re.escape(html.escape(video_id))}(?!\w)")) for video_id in video_ids]
+
+    def shows(content: str) -> bool:
+        words = _TAG.sub(" ", content)
+        return any(anchor in content or name.search(words) for anchor, name in gone)
+
     removed = []
     with storage_errors(f"removing reports from {folder}"):
         for path in _pages(folder).values():
-            content = path.read_text(encoding="utf-8")
-            if any(anchor in content for anchor in anchors):
+            if shows(path.read_text(encoding="utf-8")):
                 path.unlink()
                 removed.append(path)
         if removed:
@@ -79,7 +84,7 @@ def _link(folder: Path, changed: Sequence[dt.date]) -> None:
     known = _pages(folder)
     days = [None, *known, None]
     for before, (day, after) in zip(days, pairwise(days[1:]), strict=False):
-        if day is None or not any(before is None or before <= c for c in changed) or not any(after is None or after >= c for c in changed):
+        if day is None or not any((before or c) <= c <= (after or c) for c in changed):
             continue
         content = known[day].read_text(encoding="utf-8")
         links = f"<!-- days -->{pages.navigation(before, after)}<!-- /days -->"
