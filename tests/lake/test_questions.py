@@ -14,7 +14,7 @@ from reelhouse.tables import questions
 from tests.jobs.small_lake import DAY, TREE, SmallLake
 
 BEFORE, NEXT = DAY - dt.timedelta(days=1), DAY + dt.timedelta(days=1)
-FAR = DAY + dt.timedelta(days=8)
+FAR = DAY + dt.timedelta(days=6)  # DAY is in its week, BEFORE in the week before
 SPLITS = {"train_rows": 2, "calibration_rows": 1, "evaluation_rows": 1}
 
 
@@ -196,9 +196,9 @@ def test_tag_trend_sums_weeks_and_tells_of_days_without_videos(small):
     assert rows == [
         ("#a", BEFORE, 2, 2, 0, 2, False),
         ("#a", DAY, 1, 3, 0, 3, False),
-        ("#a", FAR, 0, 0, 3, -3, True),
+        ("#a", FAR, 0, 1, 2, -1, True),
         ("#b", DAY, 1, 1, 0, 1, False),
-        ("#b", FAR, 1, 1, 1, 0, True),
+        ("#b", FAR, 1, 2, 0, 2, True),
     ]
 
 
