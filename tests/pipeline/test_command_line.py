@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import psutil
 import pytest
@@ -28,7 +28,7 @@ from reelhouse.lake import Lake, catalog
 from reelhouse.pipeline import flow_chart, load_jobs
 from reelhouse.replay import compare
 from reelhouse.sources.records import records
-from tests.notebooks import NOTEBOOKS, cells, execute
+from tests.notebooks import FOUND, NOTEBOOKS, cells, execute
 from tests.typed import Type, typing_in
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -365,44 +365,6 @@ def test_a_notebook_runs_from_top_to_bottom_and_is_stored_without_outputs(folder
     left, shown = execute(name, ROOT=str(folder / "warehouse-sample"))
     assert len(shown) >= 7
     FOUND[name](lake, left)
-
-
-def explored(lake: Lake, left: dict[str, Any]) -> None:
-    assert left["DAY"] == str(DAY)
-    assert set(left["cost"]["job"]) == {job.name for job in load_jobs()}
-    assert len(left["videos"]) == lake.read(tables.VIDEOS).count()
-    assert left["refused"]["rows"].sum() == lake.read(tables.QUARANTINE).count()
-    assert set(left["said"]["video_id"]) == {r.video_id for r in lake.read(tables.VIDEOS).collect()}
-    assert left["said"]["entropy"].is_monotonic_decreasing
-
-
-def audited(lake: Lake, left: dict[str, Any]) -> None:
-    answered = lake.read(tables.LABEL_EVENTS).select("annotator_id", "video_id", "label_id").distinct().count()
-    assert left["people"]["answers"].sum() == answered
-    assert len(left["suspects"]) == lake.read(tables.LABEL_NOISE).where("verdict = 'wrong'").count() == left["by_class"]["wrong"].sum()
-    assert left["confusion"].to_numpy().sum() == len(left["suspects"])
-    assert left["coverage"]["path"].nunique() == lake.read(tables.TAXONOMY).count()
-    assert list(left["nearest"]["video_id"]) == ([left["worst"]] if left["worst"] else [])
-
-
-def compared(lake: Lake, left: dict[str, Any]) -> None:
-    (model,) = left["of_day"]["model_version"].unique()
-    assert list(left["decisions"]["model_version"]) == [model]
-    assert len(left["compared"]) == lake.read(tables.EVALUATIONS).count()
-    assert left["gains"].isna().all(axis=None), "the first model has nothing to be compared with"
-    assert left["calibration"]["videos"].sum() == len(left["judged"]) > 0
-
-
-def searched(lake: Lake, left: dict[str, Any]) -> None:
-    assert left["VIDEO"] not in set(left["alike"]["video_id"])
-    assert len(left["alike"]) == 12
-    assert left["alike"]["score"].is_monotonic_decreasing
-    assert left["written"]["score"].iloc[0] > 0.5
-    assert left["written"]["score"].is_monotonic_decreasing
-    assert left["neighbours"]["path"].notna().all()
-
-
-FOUND = {"01_explore_a_day": explored, "02_audit_labels": audited, "03_compare_models": compared, "04_search": searched}
 
 
 def test_the_diagram_of_the_readme_is_the_pipeline():
