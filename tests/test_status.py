@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pytest
+from pyspark.sql import Row
+from rich.console import Console
 
-from reelhouse import tables
+from reelhouse import show, tables
 from reelhouse.errors import NotFoundError
 from reelhouse.lake import Ledger, RunRecord
 from reelhouse.pipeline import marker
-from reelhouse.status import Freshness, Trouble, status_of
+from reelhouse.status import RULES_SHOWN, Freshness, Status, Trouble, status_of
 from tests.jobs.small_lake import SmallLake
 from tests.typed import typing_in
 
@@ -120,6 +123,48 @@ def test_the_command_prints_one_screen(small, spark, tmp_path, monkeypatch):
     said = typing_in(tmp_path, spark, monkeypatch)("status", "--root", "w").stdout
     assert said.startswith("2026-01-02  1 stepped aside, 1 failed, 17 not run  started 2026-01-03 02:10 UTC, 3 s of jobs\n")
     assert "  extract  QuarantineLimitError: 3 of 4 rows were refused\n    next: see `reelhouse sql" in said
+    assert "  not run  clean_text, embed_text, " in said
     assert "served  m1 on 7 videos since 2026-01-01\n" in said
     assert "vectors  video_hash__m1: 6, loaded 2026-01-02\n" in said
-    assert "silver.labels" in said
+    assert "Checks of the day that found something\n  extract  silver.videos.fps: fps must be at most 240: 2 rows at fault\n" in said
+    assert "Refused on the day: 4 rows by 2 rules\n       3  extract  silver.videos  no_frames: because of x\n" in said
+    assert re.search(r"  labels             2026-01-02       3\b", said)
+    assert re.search(r"  videos             -                0\b", said)
+    layers = [line.split()[0] for line in said.splitlines() if line.split()[0] in ("bronze", "silver", "gold", "ops")]
+    assert layers[0] == "bronze"
+    for name in tables.ALL:
+        assert re.search(rf"\b{name.partition('.')[2]} +(-|\d{{4}}-)", said), name
+
+
+def test_a_bad_day_of_a_full_lake_still_fits_one_screen(capsys, monkeypatch):
+    monkeypatch.setattr(show, "console", Console(highlight=False, width=120))
+    stopped = [Trouble(f"job{n}", "QuarantineLimitError: " + "many words " * 90, "mend it") for n in range(9)]
+    waiting = [Trouble(f"later{n}", "not run: waits for job0", "it runs by itself once that is done") for n in range(8)]
+    bad = Row(job="extract", table="silver.videos", rule="r", rows=3, example="because " * 60)
+    loads = [Row(collection=f"video_embedding__m{n}", total=1_234_567, data_date=DAY) for n in range(12)]
+    show.status(
+        Status(
+            DAY,
+            dt.datetime(2026, 1, 3),
+            9.0,
+            {"failed": 9},
+            stopped + waiting,
+            [Freshness(t, NEXT, 12_345_678) for t in tables.ALL],
+            [("extract", "silver.videos", "fps must be at most 240", 2, "fps")] * 30,
+            None,
+            None,
+            loads,
+            [bad] * RULES_SHOWN,
+            25,
+            12_345,
+        )
+    )
+    said = capsys.readouterr().out
+    drawn = said.splitlines()
+    assert sum(-(-len(line) // 120) for line in drawn) <= 48, "on a terminal of 120 characters"
+    assert "and 9 more collections: " in said
+    assert 'sql "select * from ops.checks where not passed' in said
+    assert "and 21 more rules: " in said
+    assert "in full: " in said
+    assert "12.3 M" in said
+    assert max(len(line) for line in drawn if "12.3 M" in line) <= 80

@@ -187,6 +187,13 @@ class VectorSettings(Section):
     batch_rows: Positive
 
 
+class ReportSettings(Section):
+    pictures_max: Annotated[int, Field(ge=0, le=60)]
+    picture_pixels: Annotated[int, Field(ge=32, le=160)]
+    rows_max: Annotated[int, Field(gt=0, le=200)]
+    days: Annotated[int, Field(gt=0, le=90)]
+
+
 class Settings(Section):
     storage: StorageSettings
     spark: SparkSettings
@@ -207,6 +214,7 @@ class Settings(Section):
     sql_server: SqlServerSettings
     serving: ServingSettings
     vectors: VectorSettings
+    report: ReportSettings
 
     def hash_of(self, sections: Sequence[str]) -> str:
         """Short hash of the sections' values: what a job's output depends on."""

@@ -6,6 +6,7 @@ import datetime as dt
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,23 +77,82 @@ def status(found: Status) -> None:
     day, hours = found.day, f"started {found.started_at:%Y-%m-%d %H:%M} UTC, {found.seconds:,.0f} s of jobs"
     outcomes = ", ".join(f"{count} {name}" for name, count in found.outcomes.items())
     console.print(f"[bold]{day}[/]  {outcomes}  [dim]{hours}[/]")
-    for trouble in found.troubles:
-        console.print(f"  [red]{trouble.job}[/]  {escape(trouble.cause)}\n    [bold]next:[/] {escape(trouble.next_step)}", soft_wrap=True)
+    _troubles(found)
     served, decided = found.served, found.decided
     told = f"{served.model_version} on {served.videos:,} videos since {served.data_date}" if served else "nothing yet"
     console.print(f"[bold]served[/]  {told}")
     if decided:
         what = f"{decided.model_version} {decided.decision} by {escape(decided.decided_by)}"
         console.print(f"[bold]last decision[/]  {what} on {decided.data_date}")
-    for load in found.collections:
+    for load in found.collections[:_SHOWN]:
         console.print(f"[bold]vectors[/]  {load.collection}: {load.total:,}, loaded {load.data_date}")
+    _more(len(found.collections) - _SHOWN, "collections", "select * from ops.vector_loads_current")
     if found.failed_checks:
-        columns = ["job", "table", "check that failed", "rows at fault", "column"]
-        table(found.failed_checks, columns, title="\nChecks of the day that found something")
+        console.print("[bold]Checks[/] of the day that found something")
+    for job, name, words, rows, column in found.failed_checks[:_SHOWN]:
+        _line(f"  {job}  {name}.{column}: {words}: {rows:,} rows at fault")
+    _more(len(found.failed_checks) - _SHOWN, "checks", f"select * from ops.checks where not passed and data_date = date'{day}'")
     if found.refused:
-        rows = [(r.job, r.table, r.rule, r.rows, r.example) for r in found.refused]
-        table(rows, ["job", "table", "rule", "refused", "for example"], title="\nRefused on the day (ops.quarantine)")
-    table([(f.table, f.day, f.rows) for f in found.freshness], ["table", "newest day", "rows"], title="\nTables")
+        console.print(f"[bold]Refused[/] on the day: {found.refused_rows:,} rows by {found.refused_rules} rules")
+    for r in found.refused:
+        _line(f"  {r.rows:>6,}  {r.job}  {r.table}  {r.rule}: {r.example}")
+    _more(found.refused_rules - len(found.refused), "rules", f"select * from ops.quarantine where data_date = date'{day}'")
+    _freshness(found)
+
+
+_SHOWN = 3  # rows of a list on the one screen
+_TROUBLES_SHOWN = 2  # they take more lines
+_CAUSE_CHARACTERS, _LINE_CHARACTERS = 200, 118
+
+
+def _troubles(found: Status) -> None:
+    """Those that wait for others are told together."""
+    stopped = [t for t in found.troubles if not t.cause.startswith("not run: ")]
+    waiting = [t.job for t in found.troubles if t not in stopped]
+    for trouble in stopped[:_TROUBLES_SHOWN]:
+        cause = escape(_cut(trouble.cause, _CAUSE_CHARACTERS))
+        console.print(f"  [red]{trouble.job}[/]  {cause}\n    [bold]next:[/] {escape(trouble.next_step)}", soft_wrap=True)
+    if len(stopped) > _TROUBLES_SHOWN or any(len(t.cause) > _CAUSE_CHARACTERS for t in stopped):
+        console.print(f"  [dim]in full: {program()} runs --date {found.day}[/]")
+    if waiting:
+        console.print(f"  [yellow]not run[/]  {', '.join(waiting)}: they wait for the above and then run by themselves", soft_wrap=True)
+
+
+def _more(count: int, what: str, question: str) -> None:
+    if count > 0:
+        console.print(f'  [dim]and {count} more {what}: {program()} sql "{escape(question)}"[/]', soft_wrap=True)
+
+
+def _line(text: str) -> None:
+    console.print(escape(_cut(text, _LINE_CHARACTERS)), soft_wrap=True)
+
+
+def _cut(text: str, characters: int) -> str:
+    line = text.replace("\n", " ")
+    return line if len(line) <= characters else line[: characters - 3] + "..."
+
+
+def _freshness(found: Status) -> None:
+    """Every table in two columns that fit 80 characters, under the name of its layer; what is behind the day is marked."""
+    lines: list[str] = []
+    for layer, of_layer in groupby(found.freshness, key=lambda f: f.table.partition(".")[0]):
+        lines.append(f"[bold]{layer:<39}[/]")
+        for f in of_layer:
+            told = f"  {f.table.partition('.')[2]:<18} {f.day.isoformat() if f.day else '-':<10} {_rows(f.rows):>7}"
+            colour = "dim" if f.day is None else "" if f.day == found.day else "yellow"
+            lines.append(f"[{colour}]{told}[/]" if colour else told)
+    half = (len(lines) + 1) // 2
+    console.print("[bold]Tables[/]  newest day, rows; [yellow]yellow[/]: nothing written on the day", soft_wrap=True)
+    for at in range(half):
+        console.print("  ".join(lines[at::half]), soft_wrap=True)
+
+
+def _rows(count: int) -> str:
+    """In at most seven characters."""
+    for size, name in ((10**9, " G"), (10**6, " M")):
+        if count >= size:
+            return f"{count / size:,.1f}{name}"
+    return f"{count:,}"
 
 
 def next_things(video_id: str | None, options: str) -> None:

@@ -1,7 +1,8 @@
-"""`reelhouse similar`: neighbours of a video in Milvus, with titles and files from Delta."""
+"""What is most like a video, by its vectors in Milvus, or most like a text, by the text vectors in Delta; with titles and files."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reelhouse import tables
@@ -9,6 +10,8 @@ from reelhouse.errors import NotFoundError
 from reelhouse.lake import Lake
 
 if TYPE_CHECKING:
+    from pyspark.sql import Column
+
     from reelhouse.vectors import VectorStore
 
 
@@ -32,6 +35,47 @@ def similar_videos(lake: Lake, vectors: VectorStore, video_id: str, count: int) 
     found = vectors.similar(serving.model_version, mine.vector, count + 1)
     left_out = {video_id, *lake.taken_down}
     hits = [(other, score) for other, score in found if other not in left_out][:count]
+    return _with_titles(lake, hits)
+
+
+def videos_about(lake: Lake, text: str, count: int) -> list[tuple[str, float, str | None, str | None]]:
+    """The `count` videos whose texts are nearest to a text: (video_id, cosine, title, file), best first.
+
+    The text goes through the newest text encoder, and is compared with the vectors that it gave the videos' own texts
+    (silver.text_features), not with gold.embeddings: a trained model's vectors lie in another space, into which a text alone has
+    no way. Videos without a text that says something are not found.
+    Raises NotFoundError if no encoder is fitted yet, or nothing in the text is known to it.
+    """
+    import numpy as np
+    from pyspark.sql import functions as F
+
+    from reelhouse.text import TextEncoder
+
+    row = lake.read(tables.TEXT_ENCODERS).orderBy(F.desc("data_date"), F.desc("encoder_id")).select("parameters").first()
+    if row is None:
+        raise NotFoundError("no text encoder is fitted yet; run `reelhouse daily` first")
+    encoder = TextEncoder.from_bytes(bytes(row.parameters))
+    wanted = encoder.transform([text])[0]
+    length = float(np.linalg.norm(wanted))
+    if not length:
+        raise NotFoundError(f"no word of {text!r} occurs in the texts that encoder {encoder.encoder_id} was fitted on; try others")
+    vectors = lake.current(tables.TEXT_FEATURES, "true").where(F.col("encoder_id") == encoder.encoder_id)
+    mine = F.lit([float(value) / length for value in wanted])
+
+    def total(values: Column) -> Column:
+        return F.aggregate(values, F.lit(0.0), lambda so_far, value: so_far + value)
+
+    values = F.col("values")
+    dot = total(F.zip_with(values, mine, lambda a, b: a.cast("double") * b))
+    norm = F.sqrt(total(F.transform(values, lambda a: a.cast("double") * a)))
+    scored = vectors.select("video_id", F.try_divide(dot, norm).alias("cosine")).where("cosine is not null")
+    best = scored.orderBy(F.desc("cosine"), "video_id").limit(count).collect()
+    return _with_titles(lake, [(r.video_id, r.cosine) for r in best])
+
+
+def _with_titles(lake: Lake, hits: Sequence[tuple[str, float]]) -> list[tuple[str, float, str | None, str | None]]:
+    from pyspark.sql import functions as F
+
     about = lake.current(tables.VIDEO_ARRIVALS, "true").where(F.col("video_id").isin([other for other, _ in hits]))
     known = {row.video_id: row for row in about.select("video_id", "title", "caption", "uri").collect()}
     return [

@@ -21,7 +21,7 @@ from reelhouse.tables import Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
-RULES_SHOWN = 10
+RULES_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,17 @@ class Status:
     decided: Row | None
     collections: list[Row]
     refused: list[Row]
+    refused_rules: int
+    refused_rows: int
 
 
 def status_of(lake: Lake, jobs: Sequence[str], day: dt.date | None = None) -> Status:
     """The state as of a day: the newest that was run, if none is given. jobs: names of the pipeline's, in order.
 
     failed_checks: (job, table, check in words, rows at fault, their columns) of the day's last runs. served, decided: rows of
-    ops.serving and ops.promotions. collections: the newest row of ops.vector_loads for each. refused: rows of the day by job,
-    table and rule with an example, most first, at most RULES_SHOWN. NotFoundError if nothing was run (on that day).
+    ops.serving and ops.promotions. collections: the newest row of ops.vector_loads for each, newest first. refused: rows of the
+    day by job, table and rule with an example, most first, at most RULES_SHOWN of refused_rules, which hold refused_rows.
+    NotFoundError if nothing was run (on that day).
     """
     from pyspark.sql import functions as F
 
@@ -67,8 +70,9 @@ def status_of(lake: Lake, jobs: Sequence[str], day: dt.date | None = None) -> St
     upto = F.col("data_date") <= F.lit(newest)
     of_day = lake.read(tables.QUARANTINE).where(F.col("data_date") == F.lit(newest))
     refused = of_day.groupBy("job", "table", "rule").agg(F.count(F.lit(1)).alias("rows"), F.min("reason").alias("example"))
-    loads = lake.read(tables.VECTOR_LOADS).where(upto).orderBy("collection", "data_date").collect()
-    decided = lake.read(tables.PROMOTIONS).where(upto).orderBy(F.desc("data_date"), F.col("decided_by") == "gates", "model_version")
+    rules, refused_rows = refused.agg(F.count(F.lit(1)), F.coalesce(F.sum("rows"), F.lit(0))).head() or (0, 0)
+    loads = lake.read(tables.VECTOR_LOADS).where(upto).orderBy("data_date", "collection").collect()
+    decided = lake.read(tables.PROMOTIONS).where(upto).orderBy(F.desc("data_date"), F.col("decided_by") == "gates", F.desc("decided_at"))
     return Status(
         day=newest,
         started_at=min(r.started_at for r in last.values()),
@@ -79,8 +83,10 @@ def status_of(lake: Lake, jobs: Sequence[str], day: dt.date | None = None) -> St
         failed_checks=[(r.job, c.table, c.details, c.failed_rows, c.column) for r in last.values() for c in r.checks if not c.passed],
         served=lake.read(tables.SERVING).where(upto).orderBy(F.desc("data_date")).head(),
         decided=decided.head(),
-        collections=list({r.collection: r for r in loads}.values()),
-        refused=refused.orderBy(F.desc("rows"), "job", "table", "rule").limit(RULES_SHOWN).collect(),
+        collections=sorted({r.collection: r for r in loads}.values(), key=lambda r: (-r.data_date.toordinal(), r.collection)),
+        refused=refused.orderBy(F.desc("rows"), "job", "table", "rule").limit(RULES_SHOWN).collect() if rules else [],
+        refused_rules=rules,
+        refused_rows=refused_rows,
     )
 
 

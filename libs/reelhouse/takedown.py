@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from reelhouse import tables
 from reelhouse.errors import AuditError, LockedError, NotFoundError
 from reelhouse.lake import Lake, conform
+from reelhouse.report import forget_videos
 from reelhouse.settings import CONF
 from reelhouse.tables import Table
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def take_down(lake: Lake, vectors: VectorStore, video_id: str, date: dt.date, reason: str, requested_by: str) -> None:
-    """Record the takedown of a video and remove its vectors. Asking twice changes nothing.
+    """Record the takedown of a video; remove its vectors and the reports that show it. Asking twice changes nothing.
 
     Raises NotFoundError if no video of that id ever arrived.
     """
@@ -30,6 +31,7 @@ def take_down(lake: Lake, vectors: VectorStore, video_id: str, date: dt.date, re
             _record(lake, video_id, date, reason, requested_by)
     # also when it was recorded before: that one may have been cut off here
     vectors.forget([video_id])
+    forget_videos(lake, [video_id])
 
 
 def _record(lake: Lake, video_id: str, date: dt.date, reason: str, requested_by: str) -> None:
@@ -54,7 +56,8 @@ def _record(lake: Lake, video_id: str, date: dt.date, reason: str, requested_by:
 
 
 def purge(lake: Lake, vectors: VectorStore) -> dict[str, int]:
-    """Remove the rows of taken-down videos, and their names in other rows, from every file; returns rows removed a table.
+    """Remove the rows of taken-down videos, and their names in other rows, from every file; returns rows removed a table, and how
+    many `reports` showed one.
 
     Only the days that hold such rows are rewritten; old files are removed at once, so Delta's time travel ends here.
     Where another video's row names one that is gone (a copy group, an example), the name becomes `removed-<hash>`.
@@ -70,6 +73,8 @@ def purge(lake: Lake, vectors: VectorStore) -> dict[str, int]:
         if count is not None:
             removed[table.name] = count
     vectors.purge(gone)
+    if pages := forget_videos(lake, gone):  # by takedowns these are gone; a report that was being written then is not
+        removed["reports"] = len(pages)
     return removed
 
 

@@ -48,7 +48,7 @@ def test_the_day_holds_what_all_answers_up_to_it_say_of_the_videos_answered_on_i
         ("v2", "sport", 1, 1.0, 1, "people"),
         ("v3", "food", 1, 1.0, 0, "manifest"),
     ]
-    assert record.rows_out == 3
+    assert record.rows_out == 3 + 5, "labels, and the tree"
     assert {(r.task, r.taxonomy_version, r.data_date) for r in lake.rows(tables.LABELS)} == {("category", VERSION, DAY)}
 
     lake.do(fold_labels, NEXT)
@@ -96,8 +96,21 @@ def test_answers_that_cannot_count_make_no_rows_and_what_the_table_refuses_is_qu
     assert refused.table == "silver.labels"
     assert "video_id must have 1 to 256 bytes" in refused.reason
 
-    assert lake.do(fold_labels, NEXT).rows_out == 0, "a day without answers"
+    assert lake.do(fold_labels, NEXT).rows_out == 5, "a day without answers has the tree alone"
     assert folded(lake, NEXT) == []
+
+
+def test_the_day_holds_the_tree_whole_with_what_is_above_each_label(lake: SmallLake) -> None:
+    lake.do(fold_labels)
+    rows = {r.label_id: r for r in lake.rows(tables.TAXONOMY)}
+    assert {name: (r.parent_id, r.path, r.ancestors, r.depth, r.is_leaf) for name, r in rows.items()} == {
+        "food": (None, "美食", [], 0, False),
+        "food.baking": ("food", "美食/烘焙", ["food"], 1, True),
+        "food.noodles": ("food", "美食/面条", ["food"], 1, True),
+        "pets": (None, "宠物", [], 0, True),
+        "sport": (None, "运动", [], 0, True),
+    }
+    assert {(r.task, r.name, r.taxonomy_version) for r in rows.values()} >= {("category", "烘焙", VERSION)}
 
 
 def test_its_input_is_the_version_of_the_tree_and_a_missing_tree_is_named(lake: SmallLake) -> None:

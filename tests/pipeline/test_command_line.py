@@ -28,6 +28,7 @@ from reelhouse.lake import Lake, catalog
 from reelhouse.pipeline import flow_chart, load_jobs
 from reelhouse.replay import compare
 from reelhouse.sources.records import records
+from tests.notebooks import FOUND, NOTEBOOKS, cells, execute
 from tests.typed import Type, typing_in
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -329,6 +330,41 @@ def test_the_five_questions_of_the_readme_have_answers(lake: Lake):
     assert tags
     assert all(counted[r.tag] == r.videos for r in tags)
     assert sum(r.refused for r in refused) == lake.read(tables.QUARANTINE).count() > 0
+
+
+@pytest.mark.parametrize("view", [v for v in tables.VIEWS if v.columns], ids=lambda view: view.name)
+def test_each_view_for_peoples_questions_has_rows(lake: Lake, view: tables.View):
+    catalog.register(lake, f"select * from {view.name}")
+    assert lake.spark.sql(f"select * from {view.name}").count() > 0
+
+
+def test_the_report_of_the_day_tells_the_numbers_of_the_tables(folder: Path, lake: Lake, typed: Type):
+    told = typed("report", "--date", "2026-01-01", "--root", "warehouse-sample").stdout
+    path = folder / "warehouse-sample" / "reports" / "2026-01-01.html"
+    assert str(path) in told
+    assert path.stat().st_size < 5_000_000
+    text = path.read_text(encoding="utf-8")
+    counts = {
+        "videos arrived": lake.read(tables.VIDEO_ARRIVALS).count(),
+        "rows refused": lake.read(tables.QUARANTINE).count(),
+        "labels suspected": lake.read(tables.LABEL_NOISE).where("verdict = 'wrong'").count(),
+        "videos predicted": lake.read(tables.PREDICTIONS).count(),
+    }
+    for what, count in counts.items():
+        assert f"<b>{count}</b><span>{what}</span>" in text
+    assert text.count('<img src="data:image/jpeg;base64,') > 40
+    for suspect in lake.read(tables.LABEL_NOISE).where("verdict = 'wrong'").collect():
+        assert f"<code>{suspect.video_id}</code>" in text
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")))
+def test_a_notebook_runs_from_top_to_bottom_and_is_stored_without_outputs(folder: Path, lake: Lake, name: str, monkeypatch):
+    assert [c for c in cells(name) if c.get("outputs") or c.get("execution_count")] == []
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.setattr(type(lake.spark), "stop", lambda session: None)
+    left, shown = execute(name, ROOT=str(folder / "warehouse-sample"))
+    assert len(shown) >= 7
+    FOUND[name](lake, left)
 
 
 def test_the_diagram_of_the_readme_is_the_pipeline():

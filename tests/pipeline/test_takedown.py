@@ -12,6 +12,7 @@ from deltalake import DeltaTable
 from reelhouse import tables
 from reelhouse.errors import LockedError
 from reelhouse.lake import Lake
+from reelhouse.report.content import anchor_of
 from reelhouse.takedown import pseudonym, purge, take_down
 from tests.jobs.small_lake import DAY, NEXT, SmallLake
 
@@ -77,6 +78,24 @@ def test_a_purge_puts_one_pseudonym_wherever_another_videos_row_names_the_gone_o
     assert [r.row_key for r in small.lake.read(tables.QUARANTINE).collect()] == [name]
     days = {action["partitionValues"]["data_date"] for action in added_since(small.lake.path(tables.COPIES), versions["silver.copies"])}
     assert days == {str(DAY)}  # what names nobody is left as it is
+
+
+def test_a_takedown_and_a_purge_remove_the_reports_that_show_or_name_the_video(small):
+    folder = Path(small.lake.root) / "reports"
+    folder.mkdir(parents=True)
+
+    def write(day: str, words: str) -> None:
+        (folder / f"{day}.html").write_text(f"<!-- days --><!-- /days -->{words}", encoding="utf-8")
+
+    write("2026-01-01", f'<li id="arrived-{anchor_of("a")}">')
+    write("2026-01-02", "/videos/a.mp4 is not a video")
+    write("2026-01-03", "banana, and nothing of it")
+    take_down(small.lake, small.services.vectors, "a", NEXT, "", "")
+    assert sorted(path.name for path in folder.iterdir()) == ["2026-01-03.html", "index.html"]
+    write("2026-01-04", f"written while it was taken down: {anchor_of('a')}")
+    assert purge(small.lake, small.services.vectors)["reports"] == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["2026-01-03.html", "index.html"]
+    assert "2026-01-04" not in (folder / "index.html").read_text(encoding="utf-8")
 
 
 def added_since(path: str, version: int) -> list[dict]:

@@ -68,6 +68,10 @@ GOOD: dict[str, dict[str, Any]] = {
         "video_id": "v", "copy_group": "w", "matched_video_id": "w", "hash_distance": 3.5, "vector_similarity": 0.99,
         "frame_hashes": [-5], "data_date": DAY,
     },
+    "silver.taxonomy": {
+        "task": "category", "label_id": "pets.cats", "parent_id": "pets", "name": "cats", "path": "pets/cats", "ancestors": ["pets"],
+        "depth": 1, "is_leaf": True, "taxonomy_version": "t", "data_date": DAY,
+    },
     "silver.labels": {"answer": -1, "agreement": 0.5, "annotators": 2, "source": "both", "taxonomy_version": "t", **LABEL},
     "gold.clusters": {"video_id": "v", "cluster_id": None, "density": 1.0, "is_noise": True, "data_date": DAY},
     "gold.sample_batch": QUEUE,
@@ -185,6 +189,12 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("hash_distance must be at least 0 and at most 64", {"hash_distance": 65.0}),
         ("vector_similarity must be", {"vector_similarity": NAN}), ("copy of itself", {"matched_video_id": "SELF"}),
         ("frame_hashes must hold no null", {"frame_hashes": [1, None]}),
+    ],
+    "silver.taxonomy": [
+        ("task must not be empty", {"task": ""}),
+        ("label_id must not be empty", {"label_id": ""}),
+        ("depth must be the number of labels above", {"depth": 2}),
+        ("parent_id must be the nearest of the labels above", {"parent_id": None}),
     ],
     "silver.labels": [
         *LABEL_BROKEN, ANSWER, ("agreement must be at least 0 and at most 1", {"agreement": 1.2}),

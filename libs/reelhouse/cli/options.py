@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,14 +52,10 @@ def days_of(first: str, last: str) -> list[dt.date]:
 
 @contextmanager
 def open_lake(settings: Settings) -> Iterator[Lake]:
-    from reelhouse.lake import Lake, start_session
+    from reelhouse.lake import opened
 
-    with tempfile.TemporaryDirectory(prefix="reelhouse-", ignore_cleanup_errors=True) as scratch:
-        lake = Lake(start_session(settings.spark, scratch=Path(scratch)), settings.storage.root)
-        try:
-            yield lake
-        finally:
-            lake.spark.stop()
+    with opened(settings) as lake:
+        yield lake
 
 
 @contextmanager

@@ -27,7 +27,10 @@ def delete(
 
     with open_pipeline(settings_of(conf, values, root)) as pipeline:
         take_down(pipeline.lake, pipeline.services.vectors, video_id, day_of(date) if date else show.today(), reason, by)
-        show.progress(f"{video_id} is gone from every current view and from Milvus. `reelhouse purge` removes its bytes.")
+        show.progress(
+            f"{video_id} is gone from every current view and from Milvus. Reports below the root that showed it are removed; "
+            "`reelhouse report` makes them anew. `reelhouse purge` removes its bytes."
+        )
 
 
 @app.command()
@@ -38,7 +41,8 @@ def purge(conf: Conf = None, values: Set = None, root: Root = None) -> None:
 
     with open_pipeline(settings_of(conf, values, root)) as pipeline:
         for name, rows in purge_lake(pipeline.lake, pipeline.services.vectors).items():
-            show.progress(f"{name}: {rows} rows removed")
+            what = "removed; `reelhouse report --date D` makes one anew without the video" if name == "reports" else "rows removed"
+            show.progress(f"{name}: {rows} {what}")
 
 
 @app.command()

@@ -110,6 +110,16 @@ class Taxonomy:
         """Names from the root down, joined by a slash: 美食/烘焙."""
         return "/".join(self._name[part] for part in [*reversed(self.ancestors(label_id)), label_id])
 
+    def rows(self) -> list[tuple[str, str, str | None, str, str, list[str], int, bool, str]]:
+        """Rows of silver.taxonomy (without data_date), in the file's order."""
+        return [
+            (
+                self.task, label_id, self._parent[label_id], self._name[label_id], self.path(label_id), self.ancestors(label_id),
+                len(self.ancestors(label_id)), label_id not in self._children, self.version,
+            )
+            for label_id in self.ids
+        ]  # fmt: skip
+
     def resolve(self, text: str | None) -> str | None:
         """The id that an id, name, alias or full path (joined by / or >) means; None if none, or more than one, does.
 

@@ -3,6 +3,7 @@
 from reelhouse.lake.evolution import add_missing_columns
 from reelhouse.lake.lake import Lake, conform
 from reelhouse.lake.ledger import Ledger, RunRecord, Slice
+from reelhouse.lake.opening import opened
 from reelhouse.lake.session import start_session
 
-__all__ = ["Lake", "Ledger", "RunRecord", "Slice", "add_missing_columns", "conform", "start_session"]
+__all__ = ["Lake", "Ledger", "RunRecord", "Slice", "add_missing_columns", "conform", "opened", "start_session"]

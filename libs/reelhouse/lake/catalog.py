@@ -21,13 +21,13 @@ def names() -> dict[str, str]:
 
 
 def view_of(name: str) -> tuple[str, str, dict[str, str]] | None:
-    """Comment and SQL of a view, and what the columns of the tables that it asks say of theirs; None if there is no such view."""
+    """Comment and SQL of a view, and what its columns, and those of the tables that it asks, are; None if there is no such view."""
     definitions = _view_definitions()
     if name not in definitions:
         return None
-    comment, sql = definitions[name]
+    comment, sql, own = definitions[name]
     parts = [tables.ALL[part] for part in sorted(_with_parts(_used(sql), definitions)) if part in tables.ALL]
-    return comment, sql, {column.name: column.comment for part in parts for column in part.columns}
+    return comment, sql, {column.name: column.comment for part in parts for column in part.columns} | own
 
 
 def has_current(table: Table) -> bool:
@@ -49,9 +49,10 @@ def register(lake: Lake, statement: str | None = None) -> None:
         if table.name in wanted:
             _register_table(lake, table)
     # `definitions` is in an order in which each view's parts come before it.
-    for name, (comment, sql) in definitions.items():
+    for name, (comment, sql, own) in definitions.items():
         if name in wanted:
-            spark.sql(f"CREATE OR REPLACE VIEW {name} COMMENT {_quoted(comment)} AS {sql}")
+            columns = ", ".join(f"`{column}` COMMENT {_quoted(said)}" for column, said in own.items())
+            spark.sql(f"CREATE OR REPLACE VIEW {name} {f'({columns})' if own else ''} COMMENT {_quoted(comment)} AS {sql}")
 
 
 def _register_table(lake: Lake, table: Table) -> None:
@@ -71,13 +72,14 @@ def _register_table(lake: Lake, table: Table) -> None:
     spark.sql(f"CREATE VIEW {table.name} COMMENT {_quoted(table.comment)} AS SELECT {columns} WHERE false")
 
 
-def _view_definitions() -> dict[str, tuple[str, str]]:
-    current = {
-        f"{t.name}_current": (f"Newest state of {t.name}, without videos taken down.", _current_sql(t))
+def _view_definitions() -> dict[str, tuple[str, str, dict[str, str]]]:
+    """Comment, SQL and columns (View.columns) by name."""
+    current: dict[str, tuple[str, str, dict[str, str]]] = {
+        f"{t.name}_current": (f"Newest state of {t.name}, without videos taken down.", _current_sql(t), {})
         for t in tables.ALL.values()
         if has_current(t)
     }
-    return current | {v.name: (v.comment, v.sql) for v in tables.VIEWS}
+    return current | {v.name: (v.comment, v.sql, v.columns) for v in tables.VIEWS}
 
 
 def _current_sql(table: Table) -> str:
@@ -105,7 +107,7 @@ def _used(statement: str) -> set[str]:
     return {name for name in (f"{a}.{b}".lower() for a, b in _NAME.findall(statement)) if name in known}
 
 
-def _with_parts(wanted: Iterable[str], definitions: dict[str, tuple[str, str]]) -> set[str]:
+def _with_parts(wanted: Iterable[str], definitions: dict[str, tuple[str, str, dict[str, str]]]) -> set[str]:
     found, queue = set(), list(wanted)
     while queue:
         name = queue.pop()

@@ -4,7 +4,7 @@
 Each table whose key ends in data_date has a view `<name>_current`: the newest row a key, without videos taken down.
 """
 
-from reelhouse.tables import bronze, gold, ops, silver
+from reelhouse.tables import bronze, gold, ops, questions, silver
 from reelhouse.tables.bronze import DELETIONS, INTERACTIONS, ITEMS, LABEL_EVENTS, LABEL_EXPORTS, TAG_REVIEWS, VIDEO_ARRIVALS
 from reelhouse.tables.gold import (
     ACTIVE_BATCH,
@@ -26,16 +26,16 @@ from reelhouse.tables.gold import (
 )
 from reelhouse.tables.ops import PROMOTIONS, QUARANTINE, REFUSED, REFUSED_CHARACTERS_MAX, RUNS, SERVING, VECTOR_LOADS
 from reelhouse.tables.schema import Column, Table, View, column
-from reelhouse.tables.silver import COPIES, FEATURES, FRAMES, LABELS, OCR, TEXT_ENCODERS, TEXT_FEATURES, VIDEO_TEXT, VIDEOS
+from reelhouse.tables.silver import COPIES, FEATURES, FRAMES, LABELS, OCR, TAXONOMY, TEXT_ENCODERS, TEXT_FEATURES, VIDEO_TEXT, VIDEOS
 
 ALL: dict[str, Table] = {t.name: t for layer in (bronze, silver, gold, ops) for t in layer.TABLES}
-VIEWS: list[View] = [*gold.VIEWS, *ops.VIEWS]
+VIEWS: list[View] = [*gold.VIEWS, *ops.VIEWS, *questions.VIEWS]
 
 __all__ = [
     "ACTIVE_BATCH", "ALL", "CLUSTERS", "COMPARISONS", "COPIES", "DELETIONS", "EMBEDDINGS", "EVALUATIONS", "FEATURES", "FRAMES", "HASHES",
     "INTERACTIONS", "ITEMS", "LABELS", "LABEL_EVENTS", "LABEL_EXPORTS", "LABEL_NOISE", "LOSS_HISTORY", "OCR", "PREDICTIONS",
     "PROMOTIONS", "QUARANTINE", "REFUSED", "REFUSED_CHARACTERS_MAX", "RUNS", "SAMPLE_BATCH",
     "SERVING", "SNAPSHOTS", "TAG_CANDIDATES", "TAG_LIBRARY", "TAG_PATTERNS",
-    "TAG_REVIEWS", "TEXT_ENCODERS", "TEXT_FEATURES", "TRAINING_EXAMPLES", "VECTOR_LOADS", "VIDEOS", "VIDEO_ARRIVALS",
+    "TAG_REVIEWS", "TAXONOMY", "TEXT_ENCODERS", "TEXT_FEATURES", "TRAINING_EXAMPLES", "VECTOR_LOADS", "VIDEOS", "VIDEO_ARRIVALS",
     "VIDEO_TAGS", "VIDEO_TEXT", "VIEWS", "Column", "Table", "View", "column",
 ]  # fmt: skip

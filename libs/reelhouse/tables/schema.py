@@ -136,8 +136,12 @@ def _split(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class View:
-    """A named question over tables. `sql` may use any table or earlier view by name."""
+    """A named question over tables. `sql` may use any table or earlier view by name.
+
+    `columns`: name and comment of every column that it gives, in order; empty where they are those of the tables that it asks.
+    """
 
     name: str
     comment: str
     sql: str
+    columns: dict[str, str] = field(default_factory=dict)

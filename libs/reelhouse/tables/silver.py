@@ -174,4 +174,23 @@ LABELS = Table(
     key=["video_id", "task", "label_id", "data_date"],
 )
 
-TABLES = [VIDEOS, FRAMES, FEATURES, OCR, VIDEO_TEXT, TEXT_ENCODERS, TEXT_FEATURES, COPIES, LABELS]
+TAXONOMY = Table(
+    "silver.taxonomy",
+    "The label trees as of a day, so that SQL knows which label is above which. Each day holds them whole.",
+    columns=[
+        column("task", "string", "which label tree", nullable=False),
+        column("label_id", "string", "id of the label, the same whatever it is called", nullable=False),
+        column("parent_id", "string", "the label above; null for a root"),
+        column("name", "string", "what it is called", nullable=False),
+        column("path", "string", "names from the root down, joined by /", nullable=False),
+        column("ancestors", "array<string>", "ids of the labels above, nearest first", nullable=False),
+        column("depth", "int", "0 = a root", nullable=False),
+        column("is_leaf", "boolean", "whether no label is below it", nullable=False),
+        column("taxonomy_version", "string", "version of the tree", nullable=False),
+        data_date("the day on which the tree was in force (UTC)"),
+    ],
+    key=["task", "label_id", "data_date"],
+    newest_by=[],
+)
+
+TABLES = [VIDEOS, FRAMES, FEATURES, OCR, VIDEO_TEXT, TEXT_ENCODERS, TEXT_FEATURES, COPIES, LABELS, TAXONOMY]
