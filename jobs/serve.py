@@ -2,7 +2,7 @@
 
 Reads   gold.predictions, gold.embeddings, gold.hashes (as of the day), ops.vector_loads (the day), ops.serving (before the day),
         the collections
-Writes  ops.serving, one row for the day
+Writes  ops.serving, one row for the day; then the aliases of a Milvus server follow it, and collections that nobody needs go
 Rerun   safe: the same inputs give the same row. Until it is written, readers keep the model of the day before
 Launch  reelhouse job serve --date 2026-01-02
 """
@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from reelhouse import tables
 from reelhouse.errors import VectorStoreError
 from reelhouse.features import UNTRAINED
+from reelhouse.mirror import follow_serving
 from reelhouse.vectors import EMBEDDING, HASH, ID_BYTES_MAX, KINDS, collection_name, newest_version, wanted_rows
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def main(run: Run) -> None:
     keep_what_was_served(run, embeddings, version)
     videos = searchable(embeddings, version).count()
     run.publish(tables.SERVING, serving_row(run, version, videos))
+    follow_serving(run, preparing=[version])
     run.metric("videos", videos)
     run.note(f"serving {version}")
 
