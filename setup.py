@@ -56,7 +56,7 @@ DEV = [
     "hypothesis",
     "deltalake==1.4.2",
     # the real Milvus server, for the tests that start one
-    "milvus==2.3.5; platform_machine == 'x86_64' or sys_platform == 'darwin'",
+    "milvus==2.3.5",
     "ruff",
     "mypy",
     "import-linter",

@@ -1,7 +1,8 @@
 """Kill a job at every phase and compare what running it again leaves with an undisturbed run.
 
 A phase begins or ends at each call that changes something which outlives the process: marking a job as begun, each commit of a
-table, the ledger's commit, unmarking; making, filling, emptying, naming and dropping a collection of vectors; registering a model, moving an alias.
+table, the ledger's commit, unmarking; making, filling, emptying, naming and dropping a collection of vectors; registering a model,
+moving an alias.
 """
 
 from __future__ import annotations

@@ -125,8 +125,9 @@ def arrays_of(column: pa.ChunkedArray, name: str, kind: str) -> np.ndarray:
     if name in ("checksum", "published_at"):
         return column.to_numpy()
     words = [value if name == "data_date" else key_of(value) for value in column.to_pylist()]
-    # all empty they would be of no width, which Milvus does not read
-    return np.array([word.encode() for word in words], None if any(words) else "S1")
+    if name in ("domain", "author"):  # of bytes, Milvus reads an empty word as zeros; of characters, each takes four bytes
+        return np.array(words, str if any(words) else "U1")
+    return np.array([word.encode() for word in words])
 
 
 class FullLoad:
