@@ -291,10 +291,12 @@ def test_a_server_that_is_killed_is_a_named_error_and_after_its_restart_the_load
             made.import_files(files, 1, 1)
         assert len(killed) == 1
         assert time.monotonic() - begin < 30
-        server.start()
-        loaded(store, EMBEDDING, rows, tmp_path / "again")
-        assert held(store) == wanted(rows)
         store.close()
+        server.start()
+        patient = VectorStore(server.uri, "", "unused", 500, timeout_seconds=60)
+        loaded(patient, EMBEDDING, rows, tmp_path / "again")
+        assert held(patient) == wanted(rows)
+        patient.close()
 
 
 def killing_after_first_import(store: VectorStore, server: MilvusServer) -> list[int]:
