@@ -118,8 +118,9 @@ def arrays_of(column: pa.ChunkedArray, name: str, kind: str) -> np.ndarray:
             raise VectorError(f"hashes must have {HASH_BITS // 8} bytes; run predict again for the days of gold.hashes that differ")
         return np.frombuffer(b"".join(codes), np.uint8).reshape(len(codes), -1)
     if name == "vector":
-        flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        if len(flat) % len(column) or not np.isfinite(flat).all():
+        lists = column.combine_chunks()
+        flat = lists.flatten().to_numpy(zero_copy_only=False)
+        if len(set(lists.value_lengths().to_pylist())) != 1 or not np.isfinite(flat).all():
             raise VectorError("vectors must be finite and of one length; run predict again for the days of gold.embeddings that differ")
         return flat.astype(np.float32, copy=False).reshape(len(column), -1)
     if name in ("checksum", "published_at"):
