@@ -55,6 +55,8 @@ DEV = [
     "pytest-xdist==3.8.0",
     "hypothesis",
     "deltalake==1.4.2",
+    # the real Milvus server, for the tests that start one
+    "milvus==2.3.5",
     "ruff",
     "mypy",
     "import-linter",

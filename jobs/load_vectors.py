@@ -1,6 +1,7 @@
 """Bring the day's embeddings and hashes into Milvus, and take out videos that were taken down.
 
-Reads   gold.embeddings, gold.hashes, ops.promotions, bronze.deletions (as of the day), ops.serving (before the day)
+Reads   gold.embeddings, gold.hashes, gold.predictions, bronze.video_arrivals, bronze.deletions, ops.promotions (as of the day),
+        ops.serving (before the day)
 Writes  the collections of the model versions that are kept ready; ops.vector_loads, one day, replaced whole
 Rerun   safe: rows are written by primary key; vectors of later dates are left alone
 Launch  reelhouse job load_vectors --date 2026-01-02
@@ -8,14 +9,25 @@ Launch  reelhouse job load_vectors --date 2026-01-02
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
 from reelhouse import tables
 from reelhouse.live import live_versions
-from reelhouse.vectors import ID_BYTES_MAX, KINDS, Kind, collection_name, wanted_rows
+from reelhouse.vectors import (
+    ID_BYTES_MAX,
+    KINDS,
+    FullLoad,
+    ImportFile,
+    Kind,
+    collection_name,
+    import_folder,
+    wanted_rows,
+    with_facts,
+    write_files,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -44,36 +56,72 @@ def main(run: Run) -> None:
 
 
 def load(run: Run, kind: Kind, version: str) -> dict[str, Any]:
-    """The day's rows; all rows of the version where the collection is new or holds too few."""
+    """The day's rows; all rows of the version where the collection is new, of an older release, or holds too few."""
     name, day = collection_name(kind.name, version), str(run.date)
     current = run.current(kind.table)
     of_day = run.day(kind.table)
     refuse_long_ids(run, kind, of_day.where(F.col("model_version") == version))
-    made = make_collection(run, kind, version, current)
-    if made is None:
-        return {"collection": name, "model_version": version, "kind": kind.name, "loaded": 0, "total": 0}
-    newer = run.vectors.newer(kind.name, version, than=day)
-    everything = wanted_rows(current, kind, version, newer)
-    loaded = 0 if made else send(run, kind, version, wanted_rows(of_day, kind, version, newer))
-    if made or run.vectors.count(kind.name, version, upto=day) < everything.count():
-        loaded += send(run, kind, version, everything)
+    if run.vectors.is_current(kind.name, version):
+        newer = run.vectors.newer(kind.name, version, than=day)
+        everything = wanted_rows(current, kind, version, newer)
+        loaded = send(run, kind, version, wanted_rows(of_day, kind, version, newer))
+        if run.vectors.count(kind.name, version, upto=day) < everything.count():
+            loaded += send(run, kind, version, everything)
+    else:
+        loaded = load_all(run, kind, version, wanted_rows(current, kind, version))
     run.metric(f"loaded_{kind.name}", run.record.metrics.get(f"loaded_{kind.name}", 0) + loaded)
-    total = run.vectors.count(kind.name, version, upto=day)
+    total = run.vectors.count(kind.name, version, upto=day) if run.vectors.exists(kind.name, version) else 0
     return {"collection": name, "model_version": version, "kind": kind.name, "loaded": loaded, "total": total}
 
 
-def make_collection(run: Run, kind: Kind, version: str, rows: DataFrame) -> bool | None:
-    """Whether the collection had to be made; None where it is not there and there is no row to tell its dimension."""
-    if run.vectors.exists(kind.name, version):
-        return False
-    first = wanted_rows(rows, kind, version).head()
-    return run.vectors.ensure(kind.name, version, kind.dimension(first.vector)) if first else None
+def load_all(run: Run, kind: Kind, version: str, rows: DataFrame) -> int:
+    """A collection that is not there, or lacks fields, made from all rows; on a server readers see it when it is whole."""
+    first = rows.head()
+    if first is None:
+        return 0
+    dimension = kind.dimension(first.vector)
+    if not run.vectors.is_server:
+        run.vectors.drop(kind.name, version)
+        run.vectors.ensure(kind.name, version, dimension)
+        return send(run, kind, version, rows)
+    settings = run.settings.vectors
+    with run.lock(f"load-{collection_name(kind.name, version)}"):
+        if run.vectors.is_current(kind.name, version):  # another run made it meanwhile
+            return send(run, kind, version, rows)
+        made = FullLoad(run.vectors, kind.name, version, run.progress)
+        if not made.begin(dimension):
+            return send(run, kind, version, rows)
+        wanted = facts_of(run, version, rows)
+        if settings.import_folder:
+            files = import_through_files(run, kind, made, wanted)
+            count, checksum = sum(file.rows for file in files), sum(file.checksum for file in files)
+        else:
+            wanted = run.keep(wanted)
+            count = made.upsert(wanted.toLocalIterator(prefetchPartitions=True))
+            checksum = int(wanted.agg(F.sum(F.col("checksum").cast("decimal(38,0)"))).collect()[0][0])
+        made.finish(count, checksum % 2**64, settings.import_minutes)
+    return count
+
+
+def import_through_files(run: Run, kind: Kind, made: FullLoad, wanted: DataFrame) -> list[ImportFile]:
+    settings = run.settings.vectors
+    folder = import_folder(settings.import_folder, made.name)
+    try:
+        run.progress(f"writing the files of {made.name} to {folder}")
+        files = write_files(wanted, kind.name, folder, settings.import_rows)
+        made.import_files(files, settings.imports_at_once, settings.import_minutes)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return files
+
+
+def facts_of(run: Run, version: str, rows: DataFrame) -> DataFrame:
+    return with_facts(rows, run.current(tables.VIDEO_ARRIVALS), run.current(tables.PREDICTIONS), version)
 
 
 def send(run: Run, kind: Kind, version: str, rows: DataFrame) -> int:
     run.progress(f"loading {collection_name(kind.name, version)}")
-    stream: Iterator[Any] = rows.toLocalIterator(prefetchPartitions=True)
-    return run.vectors.upsert(kind.name, version, ((r.video_id, r.vector, r.checksum, r.data_date) for r in stream))
+    return run.vectors.upsert(kind.name, version, facts_of(run, version, rows).toLocalIterator(prefetchPartitions=True))
 
 
 def refuse_long_ids(run: Run, kind: Kind, rows: DataFrame) -> None:

@@ -1,7 +1,7 @@
 """Compare the collections in Milvus with Delta, id by id and checksum by checksum, and repair what differs.
 
-Reads   gold.embeddings, gold.hashes, ops.promotions (as of the day), ops.serving (before the day), the collections of the model
-        versions that are kept ready
+Reads   gold.embeddings, gold.hashes, gold.predictions, bronze.video_arrivals, ops.promotions (as of the day), ops.serving (before
+        the day), the collections of the model versions that are kept ready
 Writes  those collections: what is missing or different is written again, what is too much is deleted
 Rerun   safe: a second run finds nothing to repair; vectors of later dates are left alone
 Launch  reelhouse job reconcile --date 2026-01-02
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from jobs.load_vectors import facts_of, load_all
 from reelhouse.errors import VectorStoreError
 from reelhouse.live import live_versions
-from reelhouse.vectors import KINDS, Difference, Kind, collection_name, differences, wanted_rows
+from reelhouse.vectors import FIELDS, KINDS, Difference, Kind, collection_name, differences, wanted_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -44,12 +45,9 @@ def main(run: Run) -> None:
 def reconcile(run: Run, kind: Kind, version: str) -> Counter[str]:
     """What differed before the repair. VectorStoreError when something still does afterwards."""
     rows, day = run.current(kind.table), str(run.date)
-    if not run.vectors.exists(kind.name, version):
-        first = wanted_rows(rows, kind, version).head()
-        if first is None:
-            return Counter()
-        run.vectors.ensure(kind.name, version, kind.dimension(first.vector))
-    wanted = wanted_rows(rows, kind, version, run.vectors.newer(kind.name, version, than=day))
+    if not run.vectors.is_current(kind.name, version):
+        return Counter(missing=load_all(run, kind, version, wanted_rows(rows, kind, version)))
+    wanted = facts_of(run, version, wanted_rows(rows, kind, version, run.vectors.newer(kind.name, version, than=day)))
     before = compare(run, kind, version, wanted)
     if before:
         repair(run, kind, version, wanted, before)
@@ -74,5 +72,5 @@ def repair(run: Run, kind: Kind, version: str, wanted: DataFrame, found: list[Di
     again = [(d.video_id,) for d in found if d.kind != "extra"]
     if again:
         ids = run.spark.createDataFrame(again, "video_id string")
-        rows = wanted.join(F.broadcast(ids), on="video_id", how="left_semi").toLocalIterator(prefetchPartitions=True)
-        run.vectors.upsert(kind.name, version, ((r.video_id, r.vector, r.checksum, r.data_date) for r in rows))
+        rows = wanted.join(F.broadcast(ids), on="video_id", how="left_semi").select(*FIELDS).toLocalIterator(prefetchPartitions=True)
+        run.vectors.upsert(kind.name, version, rows)

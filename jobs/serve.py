@@ -2,7 +2,7 @@
 
 Reads   gold.predictions, gold.embeddings, gold.hashes, ops.promotions (as of the day), ops.vector_loads (the day), ops.serving
         (before the day), the collections
-Writes  ops.serving, one row for the day
+Writes  ops.serving, one row for the day; then the aliases of a Milvus server follow it, and collections that nobody needs go
 Rerun   safe: the same inputs give the same row. Until it is written, readers keep the model of the day before
 Launch  reelhouse job serve --date 2026-01-02
 """
@@ -16,7 +16,8 @@ from pyspark.sql import functions as F
 from reelhouse import tables
 from reelhouse.errors import VectorStoreError
 from reelhouse.features import UNTRAINED
-from reelhouse.live import live_versions, searchable, served_before, serving_row, videos_lost, without
+from reelhouse.live import SWITCHING, live_versions, searchable, served_before, serving_row, videos_lost, without
+from reelhouse.mirror import follow_serving
 from reelhouse.vectors import KINDS, collection_name, wanted_rows
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def main(run: Run) -> None:
     run.day(tables.VECTOR_LOADS)  # recorded as read: a new load asks for a new look at the collections
-    with run.switching():
+    with run.lock(SWITCHING):
         versions = live_versions(run)
         if not versions:
             run.aside("there is no model to serve yet")
@@ -40,6 +41,7 @@ def main(run: Run) -> None:
         keep_what_was_served(run, embeddings, version)
         videos = searchable(embeddings, version).count()
         run.publish(tables.SERVING, serving_row(run.spark, version, videos))
+    follow_serving(run, preparing=versions)
     run.metric("videos", videos)
     run.note(f"serving {version}")
 

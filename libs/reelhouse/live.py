@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from reelhouse.run import Run
 
 
+# Run.lock: held from reading which model is the champion to saying what readers see, so that nobody undoes another's switch
+SWITCHING = "switching"
+
+
 def kept_ready(champions: Champions, served: str | None, date: dt.date, previous_days: int) -> list[str]:
     """Versions besides the champion that new videos of the day are scored by: the one served before the day, as readers see it
     until the champion is complete, and the champion before, for `previous_days` days after it was replaced."""

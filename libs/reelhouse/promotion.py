@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from reelhouse import tables
 from reelhouse.errors import ModelNotFoundError, NotFoundError, PromotionError
 from reelhouse.lake import Lake
-from reelhouse.live import newest_served, searchable, serving_row, videos_lost, without
+from reelhouse.live import SWITCHING, newest_served, searchable, serving_row, videos_lost, without
 from reelhouse.run import Run
 from reelhouse.training.champion import GATES, PASSED, PROMOTED, REJECTED, Champions, champions_of
+from reelhouse.vectors import KINDS
 
 if TYPE_CHECKING:
     from pyspark.sql import Row
@@ -65,7 +66,7 @@ def promote(run: Run, version: str, by: str, reason: str, *, force: bool = False
 
     PromotionError where the gates refused the version or never saw it, unless forced; ModelNotFoundError if it is not registered.
     """
-    with run.switching():
+    with run.lock(SWITCHING):
         registered = _registered(run, version)
         champions = _champions(run)
         if champions.champion == version:
@@ -85,7 +86,7 @@ def promote(run: Run, version: str, by: str, reason: str, *, force: bool = False
 
 def reject(run: Run, version: str, by: str, reason: str) -> str:
     """The gates leave the version alone from now on. PromotionError for the champion, which a rollback replaces."""
-    with run.switching():
+    with run.lock(SWITCHING):
         registered, champions = _registered(run, version), _champions(run)
         if champions.champion == version:
             raise PromotionError(f"{version} is the champion; `reelhouse models rollback` goes back to the one before and rejects it")
@@ -101,7 +102,7 @@ def rollback(run: Run, by: str, reason: str, *, force: bool = False) -> str:
 
     PromotionError where there is none before, or where readers would miss videos by it, unless forced.
     """
-    with run.switching():
+    with run.lock(SWITCHING):
         champions = _champions(run)
         bad, good = champions.champion, champions.previous
         if bad is None or good is None:
@@ -119,6 +120,8 @@ def rollback(run: Run, by: str, reason: str, *, force: bool = False) -> str:
         _record(run, by, [(version, snapshots.get(version, "unknown"), what, bad, text) for version, what, text in decided])
         videos = searchable(embeddings, good).count()
         run.publish(tables.SERVING, serving_row(run.spark, good, videos))
+        for kind in KINDS:
+            run.vectors.point_alias(kind.name, good)
         mirror(run.registry, _champions(run))
     return f"readers see {good} on {videos:,} videos from now on; {bad} is rejected by {by}"
 

@@ -58,7 +58,9 @@ class Services:
         from reelhouse.vectors import VectorStore
 
         vectors = self._settings.vectors
-        return VectorStore(vectors.uri, vectors.token, self._root, vectors.batch_rows)
+        return VectorStore(
+            vectors.uri, vectors.token, self._root, vectors.batch_rows, index=vectors.index, timeout_seconds=vectors.timeout_seconds
+        )
 
     def taxonomy(self, task: str) -> Taxonomy:
         if task not in self._taxonomies:
@@ -99,11 +101,6 @@ class Run:
         self._file_rows = 0
 
     # -- what is around
-
-    def switching(self) -> AbstractContextManager[Any]:
-        """Held from reading which model is the champion to saying what readers see, so that neither undoes the other's switch."""
-        lock: AbstractContextManager[Any] = self._lake.lock("switching")
-        return lock
 
     @property
     def spark(self) -> SparkSession:
@@ -162,6 +159,15 @@ class Run:
         """The state on the day before: the newest row a key before the run's date."""
         self._recorded(table, "before")
         return self._lake.current(table, f"data_date < date'{self.date}'")
+
+    def ever(self, table: Table) -> DataFrame:
+        """All rows, of later days too: for what mirrors the tables for readers, never for what is written to them."""
+        return self._lake.read(table)
+
+    def lock(self, name: str) -> AbstractContextManager[Any]:
+        """Held by one process at a time where the storage is a local folder; others wait."""
+        lock: AbstractContextManager[Any] = self._lake.lock(name)
+        return lock
 
     @property
     def taken_down(self) -> dict[str, list[str]]:

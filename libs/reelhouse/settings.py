@@ -185,6 +185,12 @@ class VectorSettings(Section):
     uri: str
     token: str
     batch_rows: Positive
+    timeout_seconds: Positive
+    index: Literal["HNSW", "AUTOINDEX"]
+    import_folder: str
+    import_rows: Positive
+    imports_at_once: Positive
+    import_minutes: Positive
 
 
 class ReportSettings(Section):

@@ -1,4 +1,4 @@
-"""What is most like a video, by its vectors in Milvus, or most like a text, by the text vectors in Delta; with titles and files."""
+"""What is most like a video, by its vectors in Milvus, or like a text, by the text vectors in Delta; what Milvus holds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from reelhouse import tables
 from reelhouse.errors import NotFoundError
 from reelhouse.lake import Lake
+from reelhouse.vectors import KINDS, LOADING, collection_name
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
     from reelhouse.vectors import VectorStore
 
 
-def similar_videos(lake: Lake, vectors: VectorStore, video_id: str, count: int) -> list[tuple[str, float, str | None, str | None]]:
+def similar_videos(
+    lake: Lake, vectors: VectorStore, video_id: str, count: int, where: str = ""
+) -> list[tuple[str, float, str | None, str | None]]:
     """The `count` nearest videos by the served model's vectors: (video_id, cosine, title, file), best first.
 
+    where: a filter made by reelhouse.vectors.only.
     Raises NotFoundError if nothing is served yet or the video has no vector.
     """
     from pyspark.sql import functions as F
@@ -32,7 +36,7 @@ def similar_videos(lake: Lake, vectors: VectorStore, video_id: str, count: int) 
             f"the video {video_id!r} has no vector of the served model {serving.model_version}; "
             '`reelhouse sql "select video_id from gold.embeddings_current"` lists those that have one'
         )
-    found = vectors.similar(serving.model_version, mine.vector, count + 1)
+    found = vectors.similar(serving.model_version, mine.vector, count + 1, where=where)
     left_out = {video_id, *lake.taken_down}
     hits = [(other, score) for other, score in found if other not in left_out][:count]
     return _with_titles(lake, hits)
@@ -82,3 +86,23 @@ def _with_titles(lake: Lake, hits: Sequence[tuple[str, float]]) -> list[tuple[st
         (other, score, known[other].title or known[other].caption if other in known else None, known[other].uri if other in known else None)
         for other, score in hits
     ]
+
+
+def collections_of(lake: Lake, vectors: VectorStore) -> list[tuple[str, str, int, str, str, str]]:
+    """Each collection: name, model version, rows, `served` where readers see it, its alias, its index; sorted by name."""
+    from pyspark.sql import functions as F
+
+    versions = [row.model_version for row in lake.read(tables.EMBEDDINGS).select("model_version").distinct().collect()]
+    known = {collection_name(kind.name, version): (kind, version) for kind in KINDS for version in versions}
+    serving = lake.read(tables.SERVING).orderBy(F.desc("data_date")).first()
+    served = {serving.embedding_collection, serving.hash_collection} if serving else set()
+    aliases = {vectors.alias_of(kind.name): kind.name for kind in KINDS}
+    found = []
+    for name in vectors.list_collections():
+        if name not in known:
+            found.append((name, "?", 0, "a load that is at work or was cut off" if name.endswith(LOADING) else "", "", ""))
+            continue
+        kind, version = known[name]
+        row = (name, version, vectors.count(kind.name, version), "served" if name in served else "", aliases.get(name, ""))
+        found.append((*row, vectors.index_type(name)))
+    return found

@@ -1,7 +1,8 @@
 """Kill a job at every phase and compare what running it again leaves with an undisturbed run.
 
 A phase begins or ends at each call that changes something which outlives the process: marking a job as begun, each commit of a
-table, the ledger's commit, unmarking; making, filling and emptying a collection of vectors; registering a model, moving an alias.
+table, the ledger's commit, unmarking; making, filling, emptying, naming and dropping a collection of vectors; registering a model,
+moving an alias.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from reelhouse.lake.fingerprint import fingerprint
 from reelhouse.pipeline import Pipeline
 from reelhouse.registry import Registry
 from reelhouse.run import Services
-from reelhouse.vectors import KINDS, VectorStore
+from reelhouse.vectors import KINDS, FullLoad, VectorStore
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CHANGES = {
     Lake: ("mark", "replace", "append", "unmark"),
-    VectorStore: ("ensure", "upsert", "delete", "forget", "drop"),
+    VectorStore: ("ensure", "upsert", "delete", "forget", "drop", "point", "keep_only"),
+    FullLoad: ("begin", "import_files", "verify", "publish"),
     Registry: ("start", "register", "set_alias"),
 }
 

@@ -1,8 +1,12 @@
+import datetime as dt
+
 import pytest
 
 from jobs import load_vectors
 from reelhouse import tables
-from tests.vectors.days import DAY1, DAY2, DAY3, VERSION, Days
+from reelhouse.vectors import only
+from tests.planting import write_rows
+from tests.vectors.days import DAY1, DAY2, DAY3, VERSION, Days, unit
 
 
 @pytest.fixture
@@ -110,3 +114,24 @@ def test_running_a_day_twice_changes_nothing(days):
     before = list(days.store.ids_and_checksums("video_embedding", VERSION))
     days.run("load_vectors", DAY1)
     assert list(days.store.ids_and_checksums("video_embedding", VERSION)) == before
+
+
+def test_a_collection_of_an_older_release_is_made_anew_with_what_searches_filter_by(days):
+    days.predicted(DAY1, {"a": 0.1, "b": 0.2}, version="f00d", classes=True)
+    arrivals = [{"video_id": "a", "author_id": "ann", "published_at": dt.datetime(2025, 12, 31)}, {"video_id": "b"}]
+    write_rows(days.lake, tables.VIDEO_ARRIVALS, arrivals, {"data_date": DAY1, "batch": "b"})
+    days.run("load_vectors", DAY1)
+    for filters, found in (
+        ({"author": "ann"}, ["a"]),
+        ({"domain": "美食"}, ["a", "b"]),
+        ({"since": dt.date(2025, 12, 31)}, ["a"]),
+        ({"since": dt.date(2026, 1, 1)}, []),
+    ):
+        assert [v for v, _ in days.store.similar("f00d", unit(0.1), 9, where=only(**filters))] == found
+    whole = list(days.store.ids_and_checksums("video_embedding", "f00d"))
+    days.store.drop("video_embedding", "f00d")
+    client = days.store._connect()
+    client.create_collection("video_embedding__f00d", 2, primary_field_name="video_id", id_type="string", max_length=512)
+    assert not days.store.is_current("video_embedding", "f00d")
+    days.run("load_vectors", DAY1)
+    assert list(days.store.ids_and_checksums("video_embedding", "f00d")) == whole

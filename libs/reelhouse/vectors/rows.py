@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from reelhouse import tables
 from reelhouse.tables import Table
-from reelhouse.vectors.store import EMBEDDING, HASH, ID_BYTES_MAX
+from reelhouse.vectors.schema import EMBEDDING, FIELDS, HASH, ID_BYTES_MAX, WORD_CHARACTERS_MAX
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ KINDS = (Kind(EMBEDDING, tables.EMBEDDINGS, "vector"), Kind(HASH, tables.HASHES,
 
 
 def wanted_rows(rows: DataFrame, kind: Kind, version: str, newer: Collection[str] = ()) -> DataFrame:
-    """What the collection should hold of `rows` (of the kind's table): video_id, vector, checksum (xxhash64), data_date (text).
+    """What the collection should hold of `rows` (of the kind's table): video_id, vector, data_date (text).
 
     Left out: other versions, ids that are too long for Milvus, and `newer`: videos of which Milvus holds a vector of a
     later date, which a rerun of an old date must not replace.
@@ -42,9 +42,26 @@ def wanted_rows(rows: DataFrame, kind: Kind, version: str, newer: Collection[str
     if newer:
         later = rows.sparkSession.createDataFrame([(i,) for i in newer], "video_id string")
         wanted = wanted.join(later, on="video_id", how="left_anti")
-    return wanted.select(
-        "video_id",
-        F.col(kind.column).alias("vector"),
-        F.xxhash64(kind.column).alias("checksum"),
-        F.col("data_date").cast("string").alias("data_date"),
-    )
+    return wanted.select("video_id", F.col(kind.column).alias("vector"), F.col("data_date").cast("string").alias("data_date"))
+
+
+DOMAIN_TASK = "category"  # the label tree whose topmost labels are the domains
+
+
+def with_facts(wanted: DataFrame, arrivals: DataFrame, predictions: DataFrame, version: str) -> DataFrame:
+    """Those rows with what searches filter by, and a checksum (xxhash64) over all but data_date; columns as schema.FIELDS.
+
+    domain: the topmost part of the best predicted label's path. Unknown: '' for domain and author, 0 for published_at.
+    """
+    from pyspark.sql import functions as F
+
+    def word(name: str) -> Column:
+        return F.substring(F.coalesce(F.col(name), F.lit("")), 1, WORD_CHARACTERS_MAX).alias(name)
+
+    published = F.coalesce(F.unix_timestamp("published_at"), F.lit(0)).alias("published_at")
+    about = arrivals.select("video_id", F.col("author_id").alias("author"), "published_at")
+    best = predictions.where((F.col("model_version") == version) & (F.col("task") == DOMAIN_TASK))
+    domains = best.select("video_id", F.split_part(F.get("top", F.lit(0))["path"], F.lit("/"), F.lit(1)).alias("domain"))
+    facts = wanted.join(about, on="video_id", how="left").join(domains, on="video_id", how="left")
+    facts = facts.select("video_id", "vector", "data_date", word("domain"), word("author"), published)
+    return facts.withColumn("checksum", F.xxhash64("vector", "domain", "author", "published_at")).select(*FIELDS)
