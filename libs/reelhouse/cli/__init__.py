@@ -7,12 +7,13 @@ import sys
 import typer
 
 from reelhouse import scratch
-from reelhouse.cli import asking, removing, running
+from reelhouse.cli import asking, removing, running, schedule
 from reelhouse.errors import ReelhouseError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.split("\n")[0])
 for group in (running.app, asking.app, removing.app):
     app.add_typer(group)
+app.add_typer(schedule.app, name="schedule")
 
 
 def main() -> None:
