@@ -11,6 +11,7 @@ import pytest
 from reelhouse.pipeline import load_jobs
 from tests.airflow.installed import CHECKOUT, DAGS, VERSIONS, Airflow, airflow
 
+# Of the processor, which other work on the machine does not lengthen.
 PARSE_SECONDS_MAX = 1.0
 
 
@@ -30,7 +31,8 @@ def found(installed: Airflow) -> dict:
 def test_the_dag_is_the_pipeline_job_for_job(found: dict):
     assert found["errors"] == {}
     wanted = {
-        job.name: {"after": sorted(job.after), "retries": job.retries, "minutes": job.minutes, "type": "BashOperator"} for job in load_jobs()
+        job.name: {"after": sorted(job.after), "retries": job.retries, "minutes": job.minutes, "type": "BashOperator"}
+        for job in load_jobs()
     }
     assert found["tasks"] == wanted
     assert (found["catchup"], found["max_active_runs"], found["max_active_tasks"]) == (True, 1, 1)
@@ -38,8 +40,8 @@ def test_the_dag_is_the_pipeline_job_for_job(found: dict):
 
 
 def test_to_parse_it_takes_less_than_a_second_and_neither_spark_nor_the_product(found: dict):
-    assert found["files"] == ["/reelhouse_daily.py"] or found["files"] == ["reelhouse_daily.py"]
-    assert found["seconds"] < PARSE_SECONDS_MAX
+    assert found["files"] == ["reelhouse_daily.py"]
+    assert found["cpu_seconds"] < PARSE_SECONDS_MAX
     assert not {"pyspark", "reelhouse", "jobs", "torch", "delta"} & set(found["loaded"])
 
 
@@ -71,14 +73,12 @@ def test_a_status_that_is_not_0_fails_the_run_and_the_next_day_does_not_start(in
     program.write_text(f'#!/bin/sh\necho "$@" >>{said}\n[ "$2 $4" != "$FAILING" ] || exit 99\n')
     program.chmod(0o755)
     environ = {"REELHOUSE_PIPELINE": str(pipeline), "AIRFLOW_VAR_REELHOUSE_COMMAND": shlex.quote(str(program))}
-    failed = installed.dags_test("2026-01-02", FAILING="second 2026-01-01", **environ)
-    assert failed.returncode != 0
-    assert said.read_text().splitlines() == ["job first --date 2026-01-01", "job second --date 2026-01-01"]
-    said.unlink()
-    out_of_order = installed.dags_test("2026-01-03", **environ)
-    assert out_of_order.returncode != 0
-    assert "2026-01-01 has not succeeded, and 2026-01-02 builds on it: clear that run first" in out_of_order.stdout + out_of_order.stderr
-    assert not said.exists()
     assert installed.dags_test("2026-01-02", **environ).returncode == 0
-    assert installed.dags_test("2026-01-03", **environ).returncode == 0
-    assert said.read_text().splitlines() == [f"job {job} --date 2026-01-0{n}" for n in (1, 2) for job in ("first", "second", "third")]
+    failed = installed.dags_test("2026-01-03", FAILING="second 2026-01-02", **environ)
+    assert failed.returncode != 0
+    done = [f"job {job} --date 2026-01-0{n}" for n, jobs in ((1, ("first", "second", "third")), (2, ("first", "second"))) for job in jobs]
+    assert said.read_text().splitlines() == done
+    refused = installed.dags_test("2026-01-04", **environ)
+    assert refused.returncode != 0
+    assert "2026-01-02 has not succeeded, and 2026-01-03 builds on it: clear that run first" in refused.stdout + refused.stderr
+    assert said.read_text().splitlines() == done
