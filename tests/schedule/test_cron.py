@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 
 from reelhouse import tables
 from reelhouse.cli.schedule import _logs_of
-from reelhouse.errors import LockedError, SettingsError, StorageError
+from reelhouse.errors import LockedError, SettingsError
 from reelhouse.lake import Lake
 from reelhouse.schedule import cron, nightly
 from reelhouse.settings import CONF, load
@@ -53,7 +53,7 @@ def as_cron_does(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the command of a crontab's line: from the first % on, unless it has a backslash, it would be the command's input."""
     command = line.split(" ", 5)[5]
     assert not re.search(r"(?<!\\)%", command)
-    environ = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "LOGNAME": "somebody", "SHELL": "/bin/sh"}
+    environ = {"HOME": str(folder.parent), "PATH": "/usr/bin:/bin", "LOGNAME": "somebody", "SHELL": "/bin/sh"}
     shell = ["/bin/sh", "-c", command.replace(r"\%", "%")]
     return subprocess.run(shell, env=environ, cwd="/", capture_output=True, text=True, timeout=300, check=False)
 
@@ -148,7 +148,7 @@ def test_a_summary_is_short_whatever_happened():
     ]
 
     def unreadable(day: dt.date) -> list[Trouble]:
-        raise StorageError("the disk is gone")
+        raise OSError("the disk is gone")
 
     lines = list(nightly.summary(nightly.Night(YESTERDAY, 1, 1.0, ["last line"]), [], Path("/a/log"), unreadable))
     assert lines[1:3] == ["the ledger can't be asked: the disk is gone", "  last line"]

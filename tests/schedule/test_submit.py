@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shlex
+import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -36,8 +38,8 @@ def test_a_job_on_executors_writes_the_rows_that_it_writes_here_and_its_failure_
     deliveries = tmp_path / "it's in"
     deliver(deliveries, DAY, text_rows(DAY, 12))
     source = ("--date", str(DAY), "--set", f'sources.deliveries="{deliveries}"')
-    for root in ("here", "on the 'cluster'"):
-        typed("job", "ingest", *source, "--root", root)
+    typed("job", "ingest", *source, "--root", "here")
+    shutil.copytree("here", "on the 'cluster'")
     typed("job", "clean_text", *source, "--root", "here")
     cluster = ("--root", str(tmp_path / "on the 'cluster'"), "--set", "spark.master=local-cluster[2,1,1024]", "--into", "the pack's")
     line = typed("schedule", "submit", "clean_text", *source, *cluster).stdout
@@ -64,7 +66,10 @@ def test_the_line_holds_the_settings_and_the_archive(tmp_path: Path, spark: Spar
     assert ("--conf", "spark.executor.instances=20") in given
     assert ("--conf", "spark.executorEnv.PYTHONPATH=reelhouse-package") in given
     (archive,) = [value for name, value in given if name == "--archives"]
-    assert Path(archive.removesuffix("#reelhouse-package")).parent == tmp_path / "pack"
+    address, _, unpacked = archive.partition("#")
+    assert unpacked == "reelhouse-package"
+    names = zipfile.ZipFile(address.removeprefix("file://")).namelist()
+    assert {"reelhouse/__init__.py", "reelhouse/lake/session.py", "jobs/extract.py"} <= set(names)
     assert options[end:] == [start, "job", "extract", "--date", "2026-01-02", "--conf", str(tmp_path / "own.yml")]
     with pytest.raises(NotFoundError, match="there is no job 'nothing'; there are: ingest"):
         typed("schedule", "submit", "nothing", "--date", "2026-01-02")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from reelhouse.errors import LockedError, ReelhouseError, StorageError
+from reelhouse.errors import LockedError, StorageError
 from reelhouse.schedule import PROGRAM
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def summary(night: Night, words: Sequence[str], log: Path | None, troubles_on: C
     if night.status not in _BEFORE_THE_LEDGER:
         try:
             troubles = troubles_on(night.date)
-        except ReelhouseError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the words and the status of the run itself must get through
             yield f"the ledger can't be asked: {error}"
     waiting = [trouble for trouble in troubles if trouble.cause.startswith("not run")]
     for trouble in (trouble for trouble in troubles if trouble not in waiting):

@@ -41,8 +41,9 @@ def submit_line(settings: Settings, job: str, date: str, words: Sequence[str], i
         *("--master", settings.spark.master),
         *("--name", f"reelhouse {job} {date}"),
         *("--driver-memory", memory),
-        *("--jars", jars),
-        *("--archives", f"{archive}#{ARCHIVED_PACKAGE}"),
+        # as addresses: Spark takes a path with a blank in it for a file whose name ends in #reelhouse-package
+        *("--jars", ",".join(Path(jar).as_uri() for jar in jars.split(","))),
+        *("--archives", f"{archive.as_uri()}#{ARCHIVED_PACKAGE}"),
         *(word for name, value in sorted(options.items()) for word in ("--conf", f"{name}={value}")),
         str(start),
         *("job", job, "--date", date),
