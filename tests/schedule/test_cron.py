@@ -23,6 +23,7 @@ from reelhouse.schedule import cron, nightly
 from reelhouse.settings import CONF, load
 from reelhouse.status import Trouble
 from tests.deliveries import deliver, text_rows
+from tests.schedule.shell import shelled
 from tests.typed import typing_in
 
 YESTERDAY = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
@@ -54,8 +55,7 @@ def as_cron_does(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = line.split(" ", 5)[5]
     assert not re.search(r"(?<!\\)%", command)
     environ = {"HOME": str(folder.parent), "PATH": "/usr/bin:/bin", "LOGNAME": "somebody", "SHELL": "/bin/sh"}
-    shell = ["/bin/sh", "-c", command.replace(r"\%", "%")]
-    return subprocess.run(shell, env=environ, cwd="/", capture_output=True, text=True, timeout=300, check=False)
+    return shelled(command.replace(r"\%", "%"), environ)
 
 
 def test_the_line_says_when_and_its_words_survive_cron_and_the_shell(folder: Path, line: str):

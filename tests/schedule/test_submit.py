@@ -18,6 +18,7 @@ from reelhouse.lake import Lake
 from reelhouse.replay import compare
 from tests.deliveries import deliver, text_rows
 from tests.pipeline.test_command_line import python_of_a_cluster
+from tests.schedule.shell import shelled
 from tests.typed import typing_in
 
 DAY = dt.date(2026, 1, 1)
@@ -26,9 +27,7 @@ DAY = dt.date(2026, 1, 1)
 def on_a_cluster(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     python = folder / "bare" / "python"
     environ = os.environ | {"PYSPARK_PYTHON": str(python if python.exists() else python_of_a_cluster(folder / "bare"))}
-    return subprocess.run(
-        ["/bin/sh", "-c", line], cwd="/", env=environ, capture_output=True, text=True, timeout=600, check=False
-    )  # fmt: skip
+    return shelled(line, environ)
 
 
 def test_a_job_on_executors_writes_the_rows_that_it_writes_here_and_its_failure_is_the_lines(
