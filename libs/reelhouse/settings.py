@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from reelhouse.errors import SettingsError
 
@@ -200,6 +200,23 @@ class ReportSettings(Section):
     days: Annotated[int, Field(gt=0, le=90)]
 
 
+def _clock(value: Any) -> Any:
+    """A time of day without quotes is a number of minutes to YAML: 10:30 is 630."""
+    return f"{value // 60:02}:{value % 60:02}" if isinstance(value, int) else value
+
+
+Clock = Annotated[str, BeforeValidator(_clock), Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class ScheduleSettings(Section):
+    at: Clock
+    logs: str
+    image: str
+    namespace: str
+    secret: str
+    executor_secrets: list[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]]
+
+
 class Settings(Section):
     storage: StorageSettings
     spark: SparkSettings
@@ -221,6 +238,7 @@ class Settings(Section):
     serving: ServingSettings
     vectors: VectorSettings
     report: ReportSettings
+    schedule: ScheduleSettings
 
     def hash_of(self, sections: Sequence[str]) -> str:
         """Short hash of the sections' values: what a job's output depends on."""

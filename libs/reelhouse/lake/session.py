@@ -28,6 +28,9 @@ _DELTA = {
     "spark.databricks.delta.schema.autoMerge.enabled": "false",
 }
 
+# the folder below an executor's own into which an archive of the package is unpacked
+ARCHIVED_PACKAGE = "reelhouse-package"
+
 _QUIET = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -77,7 +80,8 @@ def start_session(settings: SparkSettings, *, scratch: Path | None = None) -> Sp
         builder = builder.config("spark.hadoop.hive.metastore.uris", settings.metastore).enableHiveSupport()
     with storage_errors(f"starting Spark, whose temporary files are in {scratch},"), _output_to(scratch / "spark.log"):
         session = builder.getOrCreate()
-    if not settings.master.startswith("local["):
+    archived = f"#{ARCHIVED_PACKAGE}" in (session.conf.get("spark.archives", "") or "")  # by a line of `reelhouse schedule submit`
+    if not settings.master.startswith("local[") and not archived:
         session.sparkContext.addPyFile(str(package_archive(scratch)))
     return session
 
@@ -98,7 +102,12 @@ def _output_to(log: Path) -> Iterator[None]:
             os.close(own)
 
 
-def _options(settings: SparkSettings, environment: Environment, scratch: Path) -> dict[str, str]:
+def submit_options(settings: SparkSettings) -> dict[str, str]:
+    """What spark-submit must be given before Java starts: a session's options, less those that name its temporary folder."""
+    return _options(settings, installed(), None) | settings.extra
+
+
+def _options(settings: SparkSettings, environment: Environment, scratch: Path | None) -> dict[str, str]:
     embedded = settings.master.startswith("local[")
     options = {
         **_DELTA,
@@ -112,8 +121,7 @@ def _options(settings: SparkSettings, environment: Environment, scratch: Path) -
             [
                 "-Duser.timezone=UTC",
                 _NO_COUNTERS,
-                f"-Djava.io.tmpdir={scratch}",
-                f"-Dlog4j2.configurationFile={_logging(scratch)}",
+                *([f"-Djava.io.tmpdir={scratch}", f"-Dlog4j2.configurationFile={_logging(scratch)}"] if scratch else []),
                 *(_EMBEDDED_JAVA if embedded else []),
                 *_archived_classes(environment),
             ]
@@ -122,9 +130,9 @@ def _options(settings: SparkSettings, environment: Environment, scratch: Path) -
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000",
-        "spark.local.dir": str(scratch),
-        "spark.sql.warehouse.dir": str(scratch / "spark-warehouse"),
     }
+    if scratch:
+        options |= {"spark.local.dir": str(scratch), "spark.sql.warehouse.dir": str(scratch / "spark-warehouse")}
     if settings.master.startswith("local"):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
         options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}

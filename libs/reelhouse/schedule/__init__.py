@@ -1,0 +1,7 @@
+"""Schedules outside of Airflow: cron, Kubernetes, spark-submit. What is printed is text; only nightly.py runs anything."""
+
+import sys
+from pathlib import Path
+
+# the command of this environment, which cron's PATH does not hold
+PROGRAM = str(Path(sys.executable).with_name("reelhouse"))

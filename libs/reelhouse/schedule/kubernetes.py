@@ -1,0 +1,129 @@
+"""Kubernetes objects that run the day before, every day: a CronJob, its settings, and the account that starts executors.
+
+The pod of the CronJob is Spark's driver (client mode), and asks the API server for the executors, which end with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reelhouse.errors import SettingsError
+from reelhouse.pipeline import Job
+from reelhouse.settings import Settings
+
+NAME = "reelhouse"
+PLACE = "/etc/reelhouse"
+API = "k8s://https://kubernetes.default.svc:443"
+# statuses of runs that go no better when they are tried again: settings, late, over the quarantine limit
+FINAL = [2, 3, 4]
+
+
+def manifest(settings: Settings, jobs: Sequence[Job], overlays: Sequence[Path], words: Sequence[str]) -> str:
+    """The objects as YAML documents, for `kubectl apply -f -`. words: further options of `reelhouse schedule run`.
+
+    The overlays become a ConfigMap. Secrets are keys of the Secret `schedule.secret`, which is not printed: SettingsError where
+    the settings hold one, and where the storage root is a folder, which a pod takes with it when it ends.
+    """
+    if settings.vectors.token:
+        raise SettingsError(
+            "vectors.token would be printed: leave it out of the settings, and make it the key REELHOUSE_VECTORS_TOKEN of the Secret "
+            f"{settings.schedule.secret} (setting schedule.secret)"
+        )
+    if "://" not in settings.storage.root or settings.storage.root.startswith("file:"):
+        raise SettingsError(f"storage.root must be an address that every pod reaches (s3a://, hdfs://, ...), not {settings.storage.root}")
+    files = {f"{number}-{path.name}": path.read_text(encoding="utf-8") for number, path in enumerate(overlays, 1)}
+    files["spark.yml"] = yaml.safe_dump({"spark": _spark(settings)}, sort_keys=False)
+    place = {"namespace": settings.schedule.namespace, "labels": {"app.kubernetes.io/name": NAME}}
+    objects: list[dict[str, Any]] = [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME, **place}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": {"name": NAME, **place},
+            "rules": [
+                {
+                    "apiGroups": [""],
+                    "resources": ["pods", "configmaps", "persistentvolumeclaims", "services"],
+                    "verbs": ["create", "get", "list", "watch", "update", "patch", "delete", "deletecollection"],
+                }
+            ],
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": NAME, **place},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": NAME},
+            "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": settings.schedule.namespace}],
+        },
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{NAME}-settings", **place}, "data": files},
+        _cron_job(settings, jobs, list(files), words, place),
+    ]
+    return yaml.dump_all(objects, Dumper=_Whole, sort_keys=False, allow_unicode=True, width=1000)
+
+
+class _Whole(yaml.SafeDumper):
+    """Writes what occurs twice twice, instead of pointing to it."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _spark(settings: Settings) -> dict[str, Any]:
+    schedule = settings.schedule
+    extra = {
+        "spark.kubernetes.namespace": schedule.namespace,
+        "spark.kubernetes.container.image": schedule.image,
+    }
+    extra |= {f"spark.kubernetes.executor.secretKeyRef.{name}": f"{schedule.secret}:{name}" for name in schedule.executor_secrets}
+    master = settings.spark.master if settings.spark.master.startswith("k8s://") else API
+    return {"master": master, "extra": extra}
+
+
+def _cron_job(settings: Settings, jobs: Sequence[Job], files: Sequence[str], words: Sequence[str], place: dict[str, Any]) -> dict[str, Any]:
+    hour, minute = settings.schedule.at.split(":")
+    driver = {"spark.driver.host": "$(POD_IP)", "spark.kubernetes.driver.pod.name": "$(POD_NAME)"}  # Kubernetes fills these in
+    options = [word for file in files for word in ("--conf", f"{PLACE}/{file}")]
+    container = {
+        "name": NAME,
+        "image": settings.schedule.image,
+        "command": ["reelhouse", "schedule", "run", "--no-log"],
+        "args": [*options, *words, "--set", f"spark.extra={json.dumps(driver)}"],
+        "env": [
+            {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        ],
+        "envFrom": [{"secretRef": {"name": settings.schedule.secret, "optional": True}}],
+        "volumeMounts": [{"name": "settings", "mountPath": PLACE, "readOnly": True}],
+    }
+    pod = {
+        "serviceAccountName": NAME,
+        "restartPolicy": "Never",
+        "containers": [container],
+        "volumes": [{"name": "settings", "configMap": {"name": f"{NAME}-settings"}}],
+    }
+    final = {"action": "FailJob", "onExitCodes": {"containerName": NAME, "operator": "In", "values": FINAL}}
+    job = {
+        "backoffLimit": max((job.retries for job in jobs), default=0),
+        "activeDeadlineSeconds": 60 * sum(job.minutes for job in jobs),
+        "podFailurePolicy": {"rules": [final]},
+        "template": {"metadata": {"labels": place["labels"]}, "spec": pod},
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": f"{NAME}-daily", **place},
+        "spec": {
+            "schedule": f"{int(minute)} {int(hour)} * * *",
+            "timeZone": "Etc/UTC",
+            "concurrencyPolicy": "Forbid",
+            "startingDeadlineSeconds": 3600,
+            "successfulJobsHistoryLimit": 3,
+            "failedJobsHistoryLimit": 7,
+            "jobTemplate": {"spec": job},
+        },
+    }

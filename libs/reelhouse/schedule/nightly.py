@@ -1,0 +1,115 @@
+"""What cron and Kubernetes start: one day as a process of its own, with its output in a log, and a few words if it went wrong.
+
+A process of its own, since one that is killed (no memory left) can't say so itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from reelhouse.errors import LockedError, StorageError
+from reelhouse.schedule import PROGRAM
+
+if TYPE_CHECKING:
+    from reelhouse.status import Trouble
+
+_TOLD_LINES_MAX = 12
+_MEANING = {2: "the settings are wrong", 3: "done, but late", 4: "over the quarantine limit", 5: "another run is at work"}
+_BEFORE_THE_LEDGER = (2, 5)  # exit statuses of a run that wrote nothing
+
+
+@dataclass(frozen=True)
+class Night:
+    """How the run of a date ended: its exit status (128 + n after signal n), seconds, and what it printed last."""
+
+    date: dt.date
+    status: int
+    seconds: float
+    last_words: list[str]
+
+
+@contextmanager
+def only_one(logs: Path) -> Iterator[None]:
+    """Held during a run: yesterday's may take longer than a day. LockedError for the second, StorageError without the folder."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(logs / "schedule.lock", timeout=0)
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise LockedError(f"an earlier scheduled run is still at work (lock {lock.lock_file}); this one leaves") from error
+    except OSError as error:
+        raise StorageError(f"the folder of the logs, {logs}, can't be used: {error}. Mend the permissions or set schedule.logs.") from error
+    with lock:
+        yield
+
+
+def run_day(date: dt.date, words: Sequence[str], log: Path | None) -> Night:
+    """Run `reelhouse daily` for the date; words: its further options. Output is appended to the log, or goes on to ours if None."""
+    begun = time.monotonic()
+    command = [PROGRAM, "daily", "--date", str(date), *words]
+    if log is None:
+        return Night(date, _status_of(command, None), time.monotonic() - begun, [])
+    with log.open("a+b") as file:
+        file.seek(0, os.SEEK_END)
+        place = file.tell()
+        file.write(f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC  reelhouse daily {date}\n".encode())
+        file.flush()
+        status = _status_of(command, file)
+        file.seek(place)
+        lines = file.read().decode(errors="replace").splitlines()[1:]
+    return Night(date, status, time.monotonic() - begun, _last_words(lines))
+
+
+def _status_of(command: Sequence[str], output: IO[bytes] | None) -> int:
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output) as child:
+        before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())  # a pod that must leave, a machine that goes down
+        try:
+            code = child.wait()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    return code if code >= 0 else 128 - code
+
+
+def _last_words(lines: list[str]) -> list[str]:
+    """The named error with which a run ended, whole; else its last lines."""
+    places = [number for number, line in enumerate(lines) if line.startswith("reelhouse: ")]
+    return (lines[places[-1] :] if places else [line for line in lines if line.strip()][-_TOLD_LINES_MAX:])[:_TOLD_LINES_MAX]
+
+
+def summary(night: Night, words: Sequence[str], log: Path | None, troubles_on: Callable[[dt.date], Sequence[Trouble]]) -> Iterator[str]:
+    """Lines for a mail: how the run ended, each job that failed with its cause and the next step, how to run it again, the log.
+
+    troubles_on: reads them from the ledger; what it raises itself is told in their place.
+    """
+    meaning = _MEANING.get(night.status) or (f"killed by signal {night.status - 128}" if night.status > 128 else "failed")
+    yield f"reelhouse daily {night.date}: {meaning} (exit status {night.status}) after {night.seconds:,.0f} s"
+    troubles: Sequence[Trouble] = []
+    if night.status not in _BEFORE_THE_LEDGER:
+        try:
+            troubles = troubles_on(night.date)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the words and the status of the run itself must get through
+            yield f"the ledger can't be asked: {error}"
+    waiting = [trouble for trouble in troubles if trouble.cause.startswith("not run")]
+    for trouble in (trouble for trouble in troubles if trouble not in waiting):
+        yield f"  {trouble.job}: {trouble.cause}"
+        yield f"    next: {trouble.next_step}"
+    if waiting:
+        yield f"  not run: {', '.join(trouble.job for trouble in waiting)}"
+    if not troubles or night.status == 3:
+        yield from (f"  {line}" for line in night.last_words)
+    again = shlex.join([PROGRAM, "daily", "--date", str(night.date), *words])
+    yield f"again: cd {shlex.quote(str(Path.cwd()))} && {again}"
+    if log:
+        yield f"log: {log}"

@@ -1,0 +1,84 @@
+"""The DAG file in Airflow 2 and 3: what it holds against conf/pipeline.yml, and runs of it that call a stand-in for the program."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from reelhouse.pipeline import load_jobs
+from tests.airflow.installed import CHECKOUT, DAGS, VERSIONS, Airflow, airflow
+
+# Of the processor, which other work on the machine does not lengthen.
+PARSE_SECONDS_MAX = 1.0
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Airflow:
+    return airflow(request.param, tmp_path_factory.mktemp(f"airflow-{request.param}"))
+
+
+@pytest.fixture(scope="module")
+def found(installed: Airflow) -> dict:
+    python = installed.environment / "bin" / "python"
+    done = installed.run(str(python), str(CHECKOUT / "tests" / "airflow" / "described.py"), str(DAGS))
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_dag_is_the_pipeline_job_for_job(found: dict):
+    assert found["errors"] == {}
+    wanted = {
+        job.name: {"after": sorted(job.after), "retries": job.retries, "minutes": job.minutes, "type": "BashOperator"}
+        for job in load_jobs()
+    }
+    assert found["tasks"] == wanted
+    assert (found["catchup"], found["max_active_runs"], found["max_active_tasks"]) == (True, 1, 1)
+    assert found["start"] == "2026-01-01T00:00:00+00:00"
+
+
+def test_to_parse_it_takes_less_than_a_second_and_neither_spark_nor_the_product(found: dict):
+    assert found["files"] == ["reelhouse_daily.py"]
+    assert found["cpu_seconds"] < PARSE_SECONDS_MAX
+    assert not {"pyspark", "reelhouse", "jobs", "torch", "delta"} & set(found["loaded"])
+
+
+def test_the_date_is_the_utc_day_on_which_the_data_interval_starts(found: dict):
+    program = shlex.quote(str(CHECKOUT / ".venv" / "bin" / "reelhouse"))
+    commands = {what: [command.strip() for command in lines] for what, lines in found["commands"].items()}
+    begin = f"exec {program} job train --date"
+    assert commands["scheduled"] == [f"{begin} 2026-01-0{n}" for n in (1, 2, 3)]
+    assert commands["by hand"] == [f"{begin} 2026-01-04", f"{begin} 2026-02-28"]
+    assert commands["in another zone"] == [f"{begin} 2026-01-02"]
+    assert commands["without an interval"] == [f"{begin} 2026-01-06"]
+    (line,) = commands["with variables"]
+    assert shlex.split(line)[5:] == ["2026-01-06", "--conf", "/etc/a.yml", "--conf", "/etc/b c.yml", "--root", "s3a://bucket/it's"]
+    assert commands["with a program"] == ["exec docker run lake reelhouse job train --date 2026-01-06"]
+
+
+JOBS = """
+jobs:
+  - {name: first, minutes: 1}
+  - {name: second, after: [first], minutes: 1}
+  - {name: third, after: [second], minutes: 1}
+"""
+
+
+def test_a_status_that_is_not_0_fails_the_run_and_the_next_day_does_not_start(installed: Airflow, tmp_path: Path):
+    pipeline, program, said = tmp_path / "pipeline.yml", tmp_path / "it's a program", tmp_path / "said"
+    pipeline.write_text(JOBS)
+    # 99 is the status with which a BashOperator usually counts as skipped
+    program.write_text(f'#!/bin/sh\necho "$@" >>{said}\n[ "$2 $4" != "$FAILING" ] || exit 99\n')
+    program.chmod(0o755)
+    environ = {"REELHOUSE_PIPELINE": str(pipeline), "AIRFLOW_VAR_REELHOUSE_COMMAND": shlex.quote(str(program))}
+    assert installed.dags_test("2026-01-02", **environ).returncode == 0
+    failed = installed.dags_test("2026-01-03", FAILING="second 2026-01-02", **environ)
+    assert failed.returncode != 0
+    done = [f"job {job} --date 2026-01-0{n}" for n, jobs in ((1, ("first", "second", "third")), (2, ("first", "second"))) for job in jobs]
+    assert said.read_text().splitlines() == done
+    refused = installed.dags_test("2026-01-04", **environ)
+    assert refused.returncode != 0
+    assert "2026-01-02 has not succeeded, and 2026-01-03 builds on it: clear that run first" in refused.stdout + refused.stderr
+    assert said.read_text().splitlines() == done

@@ -1,0 +1,173 @@
+"""`reelhouse schedule cron`: the printed line is run by a shell, as cron runs it: silent when well, a few words and the status when not."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from pyspark.sql import SparkSession
+
+from reelhouse import tables
+from reelhouse.cli.schedule import _logs_of
+from reelhouse.errors import LockedError, SettingsError
+from reelhouse.lake import Lake
+from reelhouse.schedule import cron, nightly
+from reelhouse.settings import CONF, load
+from reelhouse.status import Trouble
+from tests.deliveries import deliver, text_rows
+from tests.schedule.shell import shelled
+from tests.typed import typing_in
+
+YESTERDAY = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+JOBS = "jobs:\n  - {name: ingest, writes: [bronze.video_arrivals, bronze.interactions, bronze.items], settings: [sources], minutes: 9}\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place with spaces, quotes and a percent sign in its name, and in it a pipeline of one job."""
+    folder = tmp_path_factory.mktemp('it\'s 100% "mine"')
+    shutil.copytree(CONF, folder / "conf")
+    (folder / "conf" / "pipeline.yml").write_text(JOBS)
+    settings = {"sources": {"deliveries": str(folder / "in")}, "spark": {"master": "local[1]"}}
+    (folder / "the site's.yml").write_text(yaml.safe_dump(settings))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def line(folder: Path, spark: SparkSession) -> str:
+    """What is printed, without its trailing end of line."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REELHOUSE_CONF_DIR", str(folder / "conf"))
+        printed = typing_in(folder, spark, patch)("schedule", "cron", "--at", "03:05", "--conf", "the site's.yml", "--root", "the 'lake'")
+    return printed.stdout.removesuffix("\n")
+
+
+def as_cron_does(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command of a crontab's line: from the first % on, unless it has a backslash, it would be the command's input."""
+    command = line.split(" ", 5)[5]
+    assert not re.search(r"(?<!\\)%", command)
+    environ = {"HOME": str(folder.parent), "PATH": "/usr/bin:/bin", "LOGNAME": "somebody", "SHELL": "/bin/sh"}
+    return shelled(command.replace(r"\%", "%"), environ)
+
+
+def test_the_line_says_when_and_its_words_survive_cron_and_the_shell(folder: Path, line: str):
+    assert line.startswith("5 3 * * * cd ")
+    assert "\n" not in line
+    words = shlex.split(line.split(" ", 5)[5].replace(r"\%", "%"))
+    assert words[:3] == ["cd", str(folder), "&&"]
+    program = str(Path(sys.executable).with_name("reelhouse"))
+    assert words[words.index(program) :] == [
+        program, "schedule", "run", "--conf", str(folder / "the site's.yml"), "--root", "the 'lake'"
+    ]  # fmt: skip
+    assert f"REELHOUSE_CONF_DIR={folder / 'conf'}" in words
+    with pytest.raises(SettingsError, match="can't hold a line's end"):
+        cron.cron_line("02:00", Path("/a\nb"), [], {})
+
+
+def test_a_failed_night_is_told_with_its_status_cause_and_next_step_and_a_good_one_is_silent(folder: Path, line: str, spark: SparkSession):
+    unusable = [{"video_id": f"v{n}", "title": "x", "published_at": "yesterday"} for n in range(30)]
+    deliver(folder / "in", YESTERDAY, unusable)
+    failed = as_cron_does(line, folder)
+    assert failed.returncode == 4, failed.stdout + failed.stderr
+    told = failed.stdout.splitlines()
+    assert re.fullmatch(rf"reelhouse daily {YESTERDAY}: over the quarantine limit \(exit status 4\) after \d+ s", told[0])
+    assert re.match(r"  ingest: QuarantineLimitError: .*30 .*bad_timestamp", told[1])
+    assert told[2].startswith("    next: see `reelhouse sql")
+    again = shlex.split(told[3].removeprefix("again: "))
+    assert again[:3] == ["cd", str(folder), "&&"]
+    assert again[4:] == ["daily", "--date", str(YESTERDAY), "--conf", str(folder / "the site's.yml"), "--root", "the 'lake'"]
+    log = folder / "the 'lake'" / "logs" / f"{YESTERDAY}.log"
+    assert told[4:] == [f"log: {log}"]
+    assert failed.stderr == ""
+    assert re.search(r"ingest +│ failed", log.read_text())
+    deliver(folder / "in", YESTERDAY, text_rows(YESTERDAY, 12))
+    mended = as_cron_does(line, folder)
+    assert (mended.returncode, mended.stdout, mended.stderr) == (0, "", "")
+    assert re.search(r"ingest +│ failed.*ingest +│ succeeded", log.read_text(), re.DOTALL)
+    assert Lake(spark, str(folder / "the 'lake'")).read(tables.VIDEO_ARRIVALS).count() == 12
+
+
+def test_while_a_night_is_at_work_the_next_one_says_so_and_leaves(folder: Path, line: str):
+    with nightly.only_one(folder / "the 'lake'" / "logs"):
+        locked = as_cron_does(line, folder)
+    assert locked.returncode == LockedError.exit_code
+    assert locked.stderr.startswith("reelhouse: an earlier scheduled run is still at work (lock ")
+    assert len(locked.stderr.splitlines()) == 1
+
+
+def test_where_the_folder_is_gone_the_shell_says_so(folder: Path, line: str):
+    gone = as_cron_does(line.replace("mine", "yours"), folder)
+    assert gone.returncode != 0
+    assert "cd" in gone.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "told"),
+    [
+        ("exit 0", 0, []),
+        ("echo at work; echo 'reelhouse: wrong:'; echo '  a.b: no'; exit 2", 2, ["reelhouse: wrong:", "  a.b: no"]),
+        ("echo far; kill -9 $$", 137, ["far"]),
+    ],
+)  # fmt: skip
+def test_the_status_of_a_run_is_kept_and_its_last_words(
+    script: str, status: int, told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(nightly, "PROGRAM", str(program))
+    log = tmp_path / "log"
+    log.write_text("reelhouse: of an earlier run\n")
+    night = nightly.run_day(YESTERDAY, [], log)
+    assert (night.status, night.last_words) == (status, told)
+    assert log.read_text().startswith("reelhouse: of an earlier run\n")
+
+
+def told(status: int, troubles: list[Trouble], last_words: list[str]) -> Iterator[str]:
+    return nightly.summary(nightly.Night(YESTERDAY, status, 61.4, last_words), [], None, lambda day: troubles)
+
+
+def test_a_summary_is_short_whatever_happened():
+    waiting = [Trouble(f"job{n}", "not run: waits for train", "it runs by itself once that is done") for n in range(3)]
+    first, cause, step, rest, again = told(137, [Trouble("train", "it was cut off", "run again"), *waiting], ["noise"])
+    assert first == f"reelhouse daily {YESTERDAY}: killed by signal 9 (exit status 137) after 61 s"
+    assert (cause, step, rest) == ("  train: it was cut off", "    next: run again", "  not run: job0, job1, job2")
+    assert again.startswith("again: cd ")
+    assert list(told(2, [Trouble("old", "of another run", "-")], ["reelhouse: settings are wrong"]))[1] == "  reelhouse: settings are wrong"
+    assert list(told(3, [], ["reelhouse: done at 07:00, 06:00 was wanted"]))[:2] == [
+        f"reelhouse daily {YESTERDAY}: done, but late (exit status 3) after 61 s",
+        "  reelhouse: done at 07:00, 06:00 was wanted",
+    ]
+
+    def unreadable(day: dt.date) -> list[Trouble]:
+        raise OSError("the disk is gone")
+
+    lines = list(nightly.summary(nightly.Night(YESTERDAY, 1, 1.0, ["last line"]), [], Path("/a/log"), unreadable))
+    assert lines[1:3] == ["the ledger can't be asked: the disk is gone", "  last line"]
+    assert lines[-1] == "log: /a/log"
+
+
+def test_logs_lie_below_the_root_unless_it_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert _logs_of(load(values={"storage.root": "lake"})) == tmp_path / "lake" / "logs"
+    assert _logs_of(load(values={"storage.root": "s3a://bucket/lake"})) == tmp_path / "logs"
+    assert _logs_of(load(values={"schedule.logs": "/var/log/reelhouse"})) == Path("/var/log/reelhouse")
+
+
+@pytest.mark.parametrize(("given", "at"), [("02:00", "02:00"), (630, "10:30"), (0, "00:00"), ("23:59", "23:59")])
+def test_a_time_of_day_is_understood_with_and_without_quotes(given: str | int, at: str):
+    assert load(values={"schedule.at": given}).schedule.at == at
+
+
+@pytest.mark.parametrize("given", ["24:00", "2:00", "noon", "", 1440, "02:00 * * *; rm"])
+def test_what_is_no_time_of_day_is_refused(given: str | int):
+    with pytest.raises(SettingsError, match=r"schedule\.at"):
+        load(values={"schedule.at": given})

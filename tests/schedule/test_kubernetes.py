@@ -1,0 +1,101 @@
+"""`reelhouse schedule kubernetes`: the printed documents, field by field; and that the settings in them are settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from pyspark.sql import SparkSession
+
+from reelhouse import settings as settings_module
+from reelhouse.errors import SettingsError
+from reelhouse.pipeline import load_jobs
+from reelhouse.settings import CONF, load
+from tests.typed import typing_in
+
+CLUSTER = CONF / "cluster.yml"
+
+
+@pytest.fixture
+def objects(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict]:
+    own = tmp_path / "own.yml"
+    own.write_text(
+        yaml.safe_dump({"schedule": {"namespace": "lake", "image": "hub/reelhouse:7", "executor_secrets": ["AWS_ACCESS_KEY_ID"]}})
+    )
+    typed = typing_in(tmp_path, spark, monkeypatch)
+    printed = typed("schedule", "kubernetes", "--at", "04:30", "--conf", str(CLUSTER), "--conf", str(own), "--root", "s3a://other/it's")
+    return {document["kind"]: document for document in yaml.safe_load_all(printed.stdout)}
+
+
+def test_every_object_has_its_place(objects: dict[str, dict]):
+    assert list(objects) == ["ServiceAccount", "Role", "RoleBinding", "ConfigMap", "CronJob"]
+    versions = ["v1", "rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io/v1", "v1", "batch/v1"]
+    assert [document["apiVersion"] for document in objects.values()] == versions
+    assert {document["metadata"]["namespace"] for document in objects.values()} == {"lake"}
+    assert objects["RoleBinding"]["subjects"] == [{"kind": "ServiceAccount", "name": "reelhouse", "namespace": "lake"}]
+    assert objects["RoleBinding"]["roleRef"]["name"] == objects["Role"]["metadata"]["name"] == "reelhouse"
+    assert "pods" in objects["Role"]["rules"][0]["resources"]
+
+
+def test_one_run_at_a_time_ended_after_the_minutes_of_all_jobs_and_not_repeated_where_that_is_no_use(objects: dict[str, dict]):
+    spec = objects["CronJob"]["spec"]
+    assert (spec["schedule"], spec["timeZone"], spec["concurrencyPolicy"]) == ("30 4 * * *", "Etc/UTC", "Forbid")
+    job = spec["jobTemplate"]["spec"]
+    assert job["activeDeadlineSeconds"] == 60 * sum(job.minutes for job in load_jobs())
+    assert job["backoffLimit"] == max(job.retries for job in load_jobs()) == 2
+    (rule,) = job["podFailurePolicy"]["rules"]
+    assert rule == {"action": "FailJob", "onExitCodes": {"containerName": "reelhouse", "operator": "In", "values": [2, 3, 4]}}
+    assert job["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_the_container_runs_the_day_with_secrets_from_its_environment(objects: dict[str, dict]):
+    pod = objects["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == objects["ServiceAccount"]["metadata"]["name"]
+    (container,) = pod["containers"]
+    assert container["image"] == "hub/reelhouse:7"
+    assert container["command"] == ["reelhouse", "schedule", "run", "--no-log"]
+    assert container["envFrom"] == [{"secretRef": {"name": "reelhouse", "optional": True}}]
+    assert {entry["name"]: entry["valueFrom"]["fieldRef"]["fieldPath"] for entry in container["env"]} == {
+        "POD_NAME": "metadata.name",
+        "POD_IP": "status.podIP",
+    }
+    (mount,), (volume,) = container["volumeMounts"], pod["volumes"]
+    assert (mount["name"], mount["mountPath"]) == (volume["name"], "/etc/reelhouse")
+    assert volume["configMap"]["name"] == objects["ConfigMap"]["metadata"]["name"]
+
+
+def test_what_the_container_is_given_are_settings(objects: dict[str, dict], tmp_path: Path):
+    arguments = objects["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"]
+    files = {f"/etc/reelhouse/{name}": text for name, text in objects["ConfigMap"]["data"].items()}
+    given = dict.fromkeys(("--conf", "--root", "--set"))
+    assert set(arguments[::2]) == given.keys()
+    overlays, values = [], {}
+    for option, value in zip(arguments[::2], arguments[1::2], strict=True):
+        value = value.replace("$(POD_IP)", "10.0.0.7").replace("$(POD_NAME)", "reelhouse-daily-1-x")
+        if option == "--conf":
+            overlays.append(tmp_path / Path(value).name)
+            overlays[-1].write_text(files.pop(value))
+        elif option == "--set":
+            values |= [settings_module.pair(value)]
+    assert files == {}
+    loaded = load(overlays, values)
+    assert arguments[arguments.index("--root") + 1] == "s3a://other/it's"
+    assert loaded.spark.master == "k8s://https://kubernetes.default.svc:443"
+    assert loaded.spark.extra == load([CLUSTER]).spark.extra | {
+        "spark.kubernetes.namespace": "lake",
+        "spark.kubernetes.container.image": "hub/reelhouse:7",
+        "spark.kubernetes.executor.secretKeyRef.AWS_ACCESS_KEY_ID": "reelhouse:AWS_ACCESS_KEY_ID",
+        "spark.driver.host": "10.0.0.7",
+        "spark.kubernetes.driver.pod.name": "reelhouse-daily-1-x",
+    }
+    assert loaded.spark.shuffle_partitions == load([CLUSTER]).spark.shuffle_partitions
+
+
+def test_a_secret_is_not_printed_and_a_folder_is_no_root_for_a_pod(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch):
+    typed = typing_in(tmp_path, spark, monkeypatch)
+    with pytest.raises(SettingsError, match="REELHOUSE_VECTORS_TOKEN") as refused:
+        typed("schedule", "kubernetes", "--conf", str(CLUSTER), "--set", "vectors.token=sesame")
+    assert "sesame" not in str(refused.value)
+    with pytest.raises(SettingsError, match=r"storage\.root must be an address .*, not warehouse"):
+        typed("schedule", "kubernetes")
