@@ -7,11 +7,11 @@ import sys
 import typer
 
 from reelhouse import scratch
-from reelhouse.cli import asking, removing, running
+from reelhouse.cli import asking, checking, removing, running
 from reelhouse.errors import ReelhouseError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.split("\n")[0])
-for group in (running.app, asking.app, removing.app):
+for group in (running.app, asking.app, removing.app, checking.app):
     app.add_typer(group)
 
 

@@ -54,11 +54,13 @@ def days_of(first: str, last: str) -> list[dt.date]:
 @contextmanager
 def open_lake(settings: Settings) -> Iterator[Lake]:
     from reelhouse.lake import Lake, start_session
+    from reelhouse.lake.trouble import damage_errors
 
     with tempfile.TemporaryDirectory(prefix="reelhouse-", ignore_cleanup_errors=True) as scratch:
         lake = Lake(start_session(settings.spark, scratch=Path(scratch)), settings.storage.root)
         try:
-            yield lake
+            with damage_errors():
+                yield lake
         finally:
             lake.spark.stop()
 
