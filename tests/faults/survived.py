@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 SECONDS_OF_A_TURN = 240  # of each day's share in `make test`, on two cores that do nothing else
+_ELSEWHERE = ("tests.jobs.test_train",)  # tests beside what they test, run every time
 _HEADING = ("what happens", "what the user sees", "what mends it")
 _Test = TypeVar("_Test", bound=Callable[..., Any])
 
@@ -38,11 +39,9 @@ def survives(happens: str, *, sees: str, mends: str, seconds: int) -> Callable[[
 
 def declared_faults() -> list[Fault]:
     """Every declared fault, in the order of files and lines."""
-    found = []
-    for file in sorted(Path(__file__).parent.glob("test_*.py")):
-        module = importlib.import_module(f"tests.faults.{file.stem}")
-        found += [test.fault for test in vars(module).values() if hasattr(test, "fault")]
-    return found
+    names = [*_ELSEWHERE, *(f"tests.faults.{file.stem}" for file in sorted(Path(__file__).parent.glob("test_*.py")))]
+    modules = [importlib.import_module(name) for name in names]
+    return [test.fault for module in modules for test in vars(module).values() if hasattr(test, "fault")]
 
 
 def table(faults: Iterable[Fault]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import re
 import shutil
 import subprocess
@@ -62,9 +63,11 @@ def reading(spark: SparkSession, root: Path, table: tables.Table = tables.VIDEO_
 
 
 @survives(
-    "bytes of a table's Parquet file change", seconds=40,
-    sees="`silver.video_text: its file … is damaged`, from the job or the query that reads it", mends="the command that the message names",
-)  # fmt: skip
+    "bytes of a table's Parquet file change",
+    seconds=40,
+    sees="`silver.video_text: its file … is damaged`, from the job or the query that reads it",
+    mends="the command that the message names",
+)
 def test_a_parquet_file_with_other_bytes_is_named_with_the_command_that_writes_it_again(spark: SparkSession, calm: Path, copy: Path):
     (file,) = (copy / "tables" / TEXTS / "data_date=2026-01-01").glob("*.parquet")
     content = bytearray(file.read_bytes())
@@ -96,10 +99,11 @@ def empty(path: Path) -> None:
 
 
 @survives(
-    "the last entry of a Delta log is cut short or empty (a power cut)", seconds=30,
+    "the last entry of a Delta log is cut short or empty (a power cut)",
+    seconds=30,
     sees="`silver.video_text: …json, a part of its log, is damaged` (or `is empty`), never fewer rows without a word",
     mends="`reelhouse repair`, then the day that it names",
-)  # fmt: skip
+)
 @pytest.mark.parametrize(
     ("damage", "told"), [(cut, "is damaged"), (cut_at_a_line, "is damaged"), (empty, "is empty: its rows would be missing")]
 )
@@ -119,9 +123,11 @@ def test_a_log_entry_that_was_cut_short_is_named_and_taken_out_and_its_day_repea
 
 
 @survives(
-    "the last entry of the ledger's log is empty", seconds=30,
-    sees="`ops.runs: …json, a part of its log, is empty`", mends="`reelhouse repair`, then the day once more",
-)  # fmt: skip
+    "the last entry of the ledger's log is empty",
+    seconds=30,
+    sees="`ops.runs: …json, a part of its log, is empty`",
+    mends="`reelhouse repair`, then the day once more",
+)
 def test_an_empty_log_entry_of_the_ledger_costs_one_more_run_of_its_job(spark: SparkSession, calm: Path, copy: Path, monkeypatch):
     entry = log_of(copy, "ops/runs")[-1]
     empty(entry)
@@ -135,9 +141,11 @@ def test_an_empty_log_entry_of_the_ledger_costs_one_more_run_of_its_job(spark: S
 
 
 @survives(
-    "a Delta checkpoint that `_last_checkpoint` names is lost", seconds=40,
-    sees="nothing: Delta reads the log's entries instead", mends="nothing is needed",
-)  # fmt: skip
+    "a Delta checkpoint that `_last_checkpoint` names is lost",
+    seconds=40,
+    sees="nothing: Delta reads the log's entries instead",
+    mends="nothing is needed",
+)
 def test_a_lost_checkpoint_costs_nothing(spark: SparkSession, tmp_path: Path):
     deliver(tmp_path / "deliveries", DAYS[0], text_rows(DAYS[0], 6))
     root, runs = tmp_path / "w", 12  # Delta makes a checkpoint at the tenth commit
@@ -157,6 +165,17 @@ def test_a_lost_checkpoint_costs_nothing(spark: SparkSession, tmp_path: Path):
     assert (rows_of(again), again.read(tables.RUNS).count()) == (before, runs)
 
 
+def fill(path: Path) -> None:
+    """Write to a file until its disk takes no more."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 12 MB. Only root may make one; without that right the disk is tested by tests/pipeline/test_storage_trouble.py."""
@@ -170,16 +189,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @survives(
-    "the disk is full", seconds=50, sees="`writing silver.video_text at … failed: the disk is full`",
+    "the disk is full",
+    seconds=50,
+    sees="`writing silver.video_text at … failed: the disk is full`",
     mends="free space, then the same command",
-)  # fmt: skip
+)
 def test_a_full_disk_is_named_and_the_same_command_goes_on_once_there_is_room(spark: SparkSession, calm: Path, small_disk: Path):
     root, filler = small_disk / "w", small_disk / "filler"
     run_jobs(spark, root, calm / "deliveries", DAYS[0], JOBS)
-    with filler.open("wb") as file, pytest.raises(OSError, match="No space left"):
-        while True:
-            file.write(bytes(4096))
-            file.flush()
+    fill(filler)
     with pytest.raises(StorageError, match=r"failed: (the disk is full|.*No space left on device).*mend that and run again"):
         run_jobs(spark, root, calm / "deliveries", DAYS[1], JOBS)
     filler.unlink()
@@ -188,9 +206,11 @@ def test_a_full_disk_is_named_and_the_same_command_goes_on_once_there_is_room(sp
 
 
 @survives(
-    "the warehouse becomes read-only", seconds=30, sees="`writing to the storage root … failed: … Read-only file system`, before any work",
+    "the warehouse becomes read-only",
+    seconds=30,
+    sees="`writing to the storage root … failed: … Read-only file system`, before any work",
     mends="make it writable, then the same command",
-)  # fmt: skip
+)
 def test_a_read_only_warehouse_is_named_can_be_read_and_goes_on_once_it_is_writable(spark: SparkSession, calm: Path, small_disk: Path):
     root = small_disk / "w"
     run_jobs(spark, root, calm / "deliveries", DAYS[0], JOBS)

@@ -64,9 +64,11 @@ def workers_die(monkeypatch: pytest.MonkeyPatch, marks: Path, times: int) -> Non
 
 
 @survives(
-    "a Python worker of Spark is killed", seconds=30, sees="`ingest … failed (a Python worker process of Spark was killed or crashed …); trying again`",
+    "a Python worker of Spark is killed",
+    seconds=30,
+    sees="`ingest … failed (a Python worker process of Spark was killed or crashed …); trying again`",
     mends="nothing is needed: the job tries again; where that fails too, the same command",
-)  # fmt: skip
+)
 def test_a_killed_python_worker_is_named_and_costs_a_second_try_or_one_more_run(
     spark: SparkSession, calm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -87,9 +89,11 @@ def test_a_killed_python_worker_is_named_and_costs_a_second_try_or_one_more_run(
 
 
 @survives(
-    "every Spark executor is killed as a table is committed", seconds=90, sees="nothing: Spark starts others and computes what was lost",
+    "every Spark executor is killed as a table is committed",
+    seconds=90,
+    sees="nothing: Spark starts others and computes what was lost",
     mends="nothing is needed",
-)  # fmt: skip
+)
 def test_killed_executors_are_replaced_and_the_day_ends_well(spark: SparkSession, calm: Path, tmp_path: Path):
     command = [sys.executable, "-m", "tests.faults.cluster_run", str(tmp_path / "w"), str(calm / "deliveries"), str(DAY), "2", *JOBS]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=400, check=False)
@@ -150,9 +154,11 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @survives(
-    "the MLflow server is killed before or while a model is registered", seconds=100,
-    sees="`the MLflow server at http://… (models.uri) does not answer`, within a minute", mends="start it, then the same command: training goes on from its checkpoint",
-)  # fmt: skip
+    "the MLflow server is killed before or while a model is registered",
+    seconds=100,
+    sees="`the MLflow server at http://… (models.uri) does not answer`, within a minute",
+    mends="start it, then the same command: training goes on from its checkpoint",
+)
 def test_a_killed_mlflow_server_is_named_soon_and_a_rerun_registers_the_model_once(spark: SparkSession, tmp_path: Path, server: Server):
     lake = SmallLake(spark, tmp_path / "w", models__uri=server.uri, training__epochs=6).plant(40)
     lake.do(build_training_set)

@@ -22,8 +22,11 @@ WRITERS, COMMITS, APPENDS = 16, 313, 3
 
 
 @survives(
-    "16 processes commit to one table at once, 5,008 times", seconds=900, sees="nothing: they wait for each other", mends="nothing is needed",
-)  # fmt: skip
+    "16 processes commit to one table at once, 5,008 times",
+    seconds=900,
+    sees="nothing: they wait for each other",
+    mends="nothing is needed",
+)
 def test_sixteen_racing_writers_lose_none_of_five_thousand_commits(spark: SparkSession, tmp_path: Path):
     lake = Lake(spark, str(tmp_path / "w"))
     day = dt.date(2026, 1, 1)

@@ -15,7 +15,7 @@ from reelhouse import settings as settings_module
 from reelhouse import tables
 from reelhouse.lake import Lake
 from reelhouse.pipeline import Pipeline, days
-from reelhouse.replay import compare, replay_days
+from reelhouse.replay import replay_days
 from tests.deliveries import deliver, text_rows
 from tests.faults.killing import rows_of, run_jobs
 from tests.faults.survived import survives
@@ -35,8 +35,11 @@ class Clock(dt.datetime):
 
 
 @survives(
-    "the clock is set back between two runs of a day", seconds=30, sees="nothing: of two runs the later counts", mends="nothing is needed",
-)  # fmt: skip
+    "the clock is set back between two runs of a day",
+    seconds=30,
+    sees="nothing: of two runs the later counts",
+    mends="nothing is needed",
+)
 def test_a_run_after_the_clock_was_set_back_counts_as_the_later_one(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     day, deliveries = DAYS[0], tmp_path / "deliveries"
     first, second = text_rows(day, 6), text_rows(day, 9)
@@ -56,9 +59,11 @@ def test_a_run_after_the_clock_was_set_back_counts_as_the_later_one(spark: Spark
 
 
 @survives(
-    "days are delivered twice, with other rows, and out of order", seconds=60, sees="the days run again; later days are marked stale",
+    "days are delivered twice, with other rows, and out of order",
+    seconds=60,
+    sees="the days run again; later days are marked stale",
     mends="the days once more, in order",
-)  # fmt: skip
+)
 def test_days_delivered_again_and_out_of_order_leave_what_the_last_deliveries_in_order_do(spark: SparkSession, tmp_path: Path):
     deliveries = tmp_path / "deliveries"
     wanted = {day: text_rows(day, 4) for day in DAYS}
@@ -79,9 +84,11 @@ def test_days_delivered_again_and_out_of_order_leave_what_the_last_deliveries_in
 
 
 @survives(
-    "a month of days is replayed in one session", seconds=1200, sees="every slice is the same; memory and open files stay level",
+    "a month of days is replayed in one session",
+    seconds=1200,
+    sees="every slice is the same; memory and open files stay level",
     mends="nothing is needed",
-)  # fmt: skip
+)
 def test_a_month_replayed_in_one_session_gives_the_same_rows_and_takes_no_more_and_more(spark: SparkSession, tmp_path: Path):
     month = list(days(DAYS[0], DAYS[0] + dt.timedelta(days=MONTH - 1)))
     values = {

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from reelhouse.cli.options import Conf, Root, Set, open_lake, settings_of
 
 app = typer.Typer()
+
+
+@app.command()
+def doctor(
+    thorough: Annotated[bool, typer.Option("--thorough", help="read every file of every table and compare its bytes")] = False,
+    conf: Conf = None,
+    values: Set = None,
+    root: Root = None,
+) -> None:
+    """Look at the machine, the installation, the servers and the tables, and say how to mend what is wrong. Changes nothing."""
+    from reelhouse import show
+    from reelhouse.doctor import examine, worst
+
+    findings = []
+    for found in examine(settings_of(conf, values, root), thorough=thorough):
+        findings.append(found)
+        show.finding(found.level, found.about, found.told, found.mend)
+    if worst(findings) == "wrong":
+        raise typer.Exit(1)
 
 
 @app.command()

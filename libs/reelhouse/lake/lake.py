@@ -60,7 +60,8 @@ class Lake:
     def _check_log(self, table: Table) -> None:
         """DamagedTableError for an empty entry, as a machine that lost its power leaves one: Delta would pass over it without a word."""
         if self.is_local and (empty := empty_entries(Path(self.path(table)) / "_delta_log")):
-            raise DamagedTableError(f"{table.name}: {empty[0]}, a part of its log, is empty: its rows would be missing. {REPAIR}", table.name)
+            what = f"{table.name}: {empty[0]}, a part of its log, is empty: its rows would be missing"
+            raise DamagedTableError(f"{what}. {REPAIR}", table.name)
 
     def slices(self, table: Table, day: dt.date) -> list[dict[str, str]]:
         """The parts of a day that a job wrote and that hold rows: values of the partition columns after data_date ({}: no such column)."""

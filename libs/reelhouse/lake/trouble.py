@@ -36,7 +36,7 @@ _PLACE = re.compile(r"/tables/(\w+)/(\w+)/(_delta_log/)?(?:data_date=(\d{4}-\d\d
 
 
 def damage(text: str) -> DamagedTableError | None:
-    """What Spark or Delta says of a file that it can't read, as an error that names table, file and remedy; None if it says no such thing."""
+    """What Spark or Delta says of a file that it can't read, as an error that names table, file and remedy; None if that is not it."""
     if found := _DAMAGED.search(text):
         why, path = found[1], found[2]
         path = "/" + path.lstrip("/") if path.startswith("//") else path
@@ -47,7 +47,7 @@ def damage(text: str) -> DamagedTableError | None:
         return DamagedTableError(f"{table or 'a table'}: its file {path} {lost}. {_written_again(table, date)}", table, date)
     if found := _LOG_GAP.search(text):
         return DamagedTableError(
-            f"the log of a table has lost entries ({found[2].strip()}). Bring _delta_log back from a copy; `reelhouse doctor` says which table"
+            f"the log of a table has lost entries ({found[2].strip()}). Bring _delta_log back from a copy; `reelhouse doctor` says which"
         )
     return None
 
