@@ -93,7 +93,10 @@ def test_a_secret_changes_no_hash_and_one_that_is_not_there_is_said(monkeypatch:
 @pytest.mark.parametrize("kind", ["picture", "sound"])
 def test_a_file_that_takes_longer_than_its_time_is_refused(tmp_path: Path, kind: str):
     path = tmp_path / "v.mp4"
-    write_video(path, [level(20 * k) for k in range(12)] if kind == "picture" else None, sound=tone(1.2) if kind == "sound" else None)
+    if kind == "picture":
+        write_video(path, [level(20 * k) for k in range(12)])
+    else:
+        write_video(path, sound=tone(1.2))
     settings = settings_module.load(values={"video.ocr_frames": 0}).video
     assert "rule" not in Reader(settings).read("v", str(path), None).columns
     hurried = settings.model_copy(update={"file_timeout_seconds": 1e-6})

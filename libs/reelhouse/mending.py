@@ -43,8 +43,9 @@ def repair(lake: Lake, jobs: Sequence[Job]) -> Iterator[Mended]:
         writer = next((job for job in jobs if table.name in job.writes), None)
         for entry, place in zip(found, kept, strict=True):
             again = _days_of(entry) or _days_unlike(lake, table)
-            for day in again if writer else ():
-                lake.mark(marker(writer.name, day))
+            if writer is not None:
+                for day in again:
+                    lake.mark(marker(writer.name, day))
             yield Mended(table.name, place, tuple(again))
 
 

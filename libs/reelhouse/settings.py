@@ -27,7 +27,7 @@ Positive = Annotated[int, Field(gt=0)]
 
 # What nobody may see: a job's output does not depend on it, so that no hash of it is kept either
 _SECRET = {"vectors": {"token"}}
-_SECRET_NAME = re.compile(r"secret|token|password|credential", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"(^|[._])(secret|token|password|credentials?)([._]|$)", re.IGNORECASE)
 _FROM_ENVIRONMENT = re.compile(r"\$\{(\w+)\}")
 
 
@@ -209,7 +209,7 @@ def shown(dotted: str, value: Any) -> str:
     """A setting's value for people: secrets, also those among further Spark settings, as stars."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {shown(name, one)}" for name, one in value.items()) + "}"
-    return "********" if value and _SECRET_NAME.search(dotted.rpartition(".")[2]) else str(value)
+    return "********" if value and _SECRET_NAME.search(dotted) else str(value)
 
 
 def _filled(value: Any, where: str) -> Any:

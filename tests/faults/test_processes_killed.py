@@ -122,7 +122,7 @@ class Server:
         environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
         with (self.folder / "server.log").open("ab") as log:
             self.process = psutil.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while not self._answers():
             assert time.monotonic() < until, (self.folder / "server.log").read_text()[-3000:]
             assert self.process.poll() is None, (self.folder / "server.log").read_text()[-3000:]

@@ -75,7 +75,8 @@ def has_bytes_of_its_sum(path: Path) -> bool:
 
 
 def _is_whole(path: Path) -> bool:
-    return path.stat().st_size > 0 and len(list(_lines(path))) == path.read_bytes().count(b"\n") and has_bytes_of_its_sum(path)
+    lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
+    return bool(lines) and len(list(_lines(path))) == len(lines) and has_bytes_of_its_sum(path)
 
 
 def _run_of(path: Path) -> dict[str, str]:

@@ -74,8 +74,8 @@ class Deadline:
 
 
 @contextmanager
-def opened(path: Path, seconds: float | None = None) -> Iterator[InputContainer]:
-    """The container in `path`, open for reading. seconds: how long one reading of FFmpeg's may take, opening included.
+def opened(path: Path, deadline: Deadline | None = None) -> Iterator[InputContainer]:
+    """The container in `path`, open for reading. deadline: until when; FFmpeg's own reading is cut off too.
 
     VideoError: missing_file, empty_file, unreadable_file, truncated_file (an MP4 without its index), not_a_video.
     """
@@ -85,8 +85,12 @@ def opened(path: Path, seconds: float | None = None) -> Iterator[InputContainer]
     # `./-x` and `a:b` are file names here, never options or protocols
     limits = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "max_streams": "64"}
     try:
-        container = av.open(f"file:{path.resolve()}", container_options=limits, metadata_errors="replace", timeout=seconds)
+        container = av.open(
+            f"file:{path.resolve()}", container_options=limits, metadata_errors="replace", timeout=deadline and deadline.seconds
+        )
     except (av.FFmpegError, ValueError, OSError) as error:
+        if deadline is not None:
+            deadline.check()
         raise _refusal(path, error) from error
     try:
         yield container

@@ -64,10 +64,10 @@ class Reader:
         import av
 
         video = Extracted(video_id, uri, content_sha256)
-        seconds = float(self.settings.file_timeout_seconds)
+        deadline = Deadline(self.settings.file_timeout_seconds)
         try:
-            with local_file(uri) as path, opened(path, seconds) as container:
-                self._fill(video, container, Deadline(seconds))
+            with local_file(uri) as path, opened(path, deadline) as container:
+                self._fill(video, container, deadline)
         except VideoError as error:
             return self._refused(video, error.rule, str(error))
         except (av.FFmpegError, OSError, ValueError, ArithmeticError, LookupError, MemoryError) as error:
