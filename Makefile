@@ -18,7 +18,7 @@ daily: setup ## run the days of a small sample through the pipeline; the sample 
 	@$(VENV)/reelhouse sample
 	@$(VENV)/reelhouse daily --sample
 
-test: lint ## check style, types and imports, then run the tests, two files at a time
+test: lint ## check style, types and imports, then run the tests and the day's turn of the faults, two files at a time
 	$(VENV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: setup ## check style, types and imports only
@@ -29,7 +29,7 @@ lint: setup ## check style, types and imports only
 bench: setup ## run the benchmarks (or those in BENCH) and write tests/benchmarks/RESULTS.md
 	$(VENV)/python -m tests.benchmarks $(BENCH)
 
-faults: setup ## kill every job of a day at every phase, and see that it recovers (about an hour)
+faults: setup ## kill, cut, fill, corrupt and race all there is, and see that it recovers (an hour and a half)
 	$(VENV)/python -m pytest tests/faults $(PYTEST_ARGS)
 
 lock: ## remake requirements.lock from setup.py (remove it first to take newer versions)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pyspark.sql import functions as F
 
 from reelhouse import tables
 from reelhouse.features import UNTRAINED, to_numpy
@@ -68,8 +69,8 @@ def main(run: Run) -> None:
     known = labelled_videos(settings.task, labels).count()
     if known < settings.cold_start_labels:
         run.aside(f"{known} labelled videos, active learning starts at sampling.cold_start_labels = {settings.cold_start_labels}")
-    of_model = f"model_version = '{version}'"
-    tops = run.previous(tables.PREDICTIONS).where(of_model).where(f"task = '{settings.task}'").select("video_id", "top")
+    of_model = F.col("model_version") == version
+    tops = run.previous(tables.PREDICTIONS).where(of_model & (F.col("task") == settings.task)).select("video_id", "top")
     vectors = run.previous(tables.EMBEDDINGS).where(of_model).join(tops, on="video_id", how="left_semi")
     kept, left_out = keep_at_most(vectors, settings.rows_max)
     if left_out:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,11 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 # The files that take longest come first, so that no worker is left with one of them at the end.
 LONGEST = ("test_command_line", "test_pipeline", "test_kuairec", "test_clips", "test_killed", "test_predict", "test_train", "test_evaluate")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The day whose turn of faults is run (tests/faults/conftest.py), the same for every worker of one run."""
+    os.environ.setdefault("REELHOUSE_FAULTS_DAY", str(dt.datetime.now(dt.UTC).date()))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

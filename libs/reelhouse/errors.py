@@ -45,6 +45,18 @@ class StorageError(ReelhouseError):
     """The storage refused a read or a write: full disk, read-only folder, missing permission."""
 
 
+class DamagedTableError(StorageError):
+    """A file of a table, or of its log, is damaged or lost. table: its name. date: the day whose rows are concerned, if it is known."""
+
+    def __init__(self, message: str, table: str = "", date: str | None = None) -> None:
+        super().__init__(message)
+        self.table, self.date = table, date
+
+
+class RegistryError(ReelhouseError):
+    """The MLflow server does not answer, or refuses."""
+
+
 class LockedError(ReelhouseError):
     """Another run holds the date or the table."""
 

@@ -114,7 +114,7 @@ def chain(lake: Lake, known: list[Fact]) -> Iterator[str]:
         snapshot = snapshots[version]
         trainer = runs.trainer(version)
         yield f"  <- model {version}, trained by run {trainer.run_id if trainer else '(of another lake)'}"
-        videos = lake.read(tables.TRAINING_EXAMPLES, f"snapshot_id = '{snapshot}'").select("video_id").distinct()
+        videos = lake.read(tables.TRAINING_EXAMPLES).where(F.col("snapshot_id") == snapshot).select("video_id").distinct()
         yield f"  <- snapshot {snapshot} of {videos.count()} videos"
         days = [f.row["data_date"] for f in known if f.table is tables.SNAPSHOTS and f.row["snapshot_id"] == snapshot]
         answers = lake.read(tables.LABEL_EVENTS, f"data_date <= date'{max(days)}'" if days else "true")

@@ -24,7 +24,7 @@ from reelhouse.errors import LockedError, NotFoundError, ReelhouseError, Setting
 from reelhouse.lake import Lake, Ledger, RunRecord
 from reelhouse.lake.fingerprint import combined
 from reelhouse.lake.ledger import DONE, ReadKind
-from reelhouse.lake.trouble import storage_errors
+from reelhouse.lake.trouble import damage_errors, storage_errors
 from reelhouse.oncall import Watch
 from reelhouse.progress import Heartbeat
 from reelhouse.run import Run, Services, StepAside
@@ -93,8 +93,16 @@ class Outcome:
         return in_words(self.error)
 
 
+_WORKER_DIED = "Python worker exited unexpectedly"
+
+
 def in_words(error: Exception | None) -> str:
     """What an error says, without Java's stack."""
+    if _WORKER_DIED in str(error):
+        return (
+            "a Python worker process of Spark was killed or crashed. If it happens again, see whether the machine ran out of memory: "
+            "set spark.master=local[1], or fewer video.partition_videos"
+        )
     return re.split(r"\n\s+at |\n\nJVM stacktrace", str(error))[0].strip()[:2000]
 
 
@@ -137,7 +145,8 @@ class Pipeline:
 
     @cached_property
     def ledger(self) -> Ledger:
-        return Ledger(self.lake)
+        with damage_errors():
+            return Ledger(self.lake)
 
     def close(self) -> None:
         self.services.close()
@@ -266,7 +275,8 @@ class Pipeline:
         if broken:
             return Outcome(job.name, date, "blocked", why=f"waits for {', '.join(broken)}")
         try:
-            inputs = self._inputs(job, date)
+            with damage_errors():
+                inputs = self._inputs(job, date)
             why = "asked for" if force else self.why_run(job, date, inputs)
         except Exception as error:  # noqa: BLE001 - as in _attempt
             run = self._run(job, date)

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -93,7 +94,8 @@ class Run:
         self.job, self.date, self.settings = job, date, settings
         self.seed = int.from_bytes(hashlib.sha256(f"{job} {date}".encode()).digest()[:4], "big")
         self.progress = say
-        self.record = RunRecord(_run_id(job, date), job, date, dt.datetime.now(dt.UTC).replace(tzinfo=None))
+        self.record = RunRecord(_run_id(job, date), job, date, ledger.time_of_next(job, date))
+        self._begun = time.monotonic()
         self._lake, self._ledger, self._services = lake, ledger, services
         self._own = frozenset(writes)
         self._refused: list[tuple[Table, DataFrame, int]] = []
@@ -273,8 +275,7 @@ class Run:
             self._write_quarantine()
         self.record.status = status
         self.record.rows_in = sum(s.rows for s in self.record.reads) + self._file_rows
-        seconds = (dt.datetime.now(dt.UTC).replace(tzinfo=None) - self.record.started_at).total_seconds()
-        self.record.seconds = max(0.0, seconds)  # a clock may be set back
+        self.record.seconds = time.monotonic() - self._begun
         self._append_to_ledger()
         return self.record
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +23,12 @@ CONF = Path(os.environ.get("REELHOUSE_CONF_DIR") or Path(__file__).resolve().par
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
+
+
+# What nobody may see: a job's output does not depend on it, so that no hash of it is kept either
+_SECRET = {"vectors": {"token"}}
+_SECRET_NAME = re.compile(r"(^|[._])(secret|token|password|credentials?)([._]|$)", re.IGNORECASE)
+_FROM_ENVIRONMENT = re.compile(r"\$\{(\w+)\}")
 
 
 class Section(BaseModel):
@@ -49,6 +56,7 @@ class SourceSettings(Section):
     videos: str
     manifest: str
     inbox: str
+    roots: list[str]
     text_bytes_max: Positive
     file_bytes_max: Positive
 
@@ -67,6 +75,7 @@ class VideoSettings(Section):
     audio: bool
     audio_patches: Positive
     seconds_max: Positive
+    file_timeout_seconds: Positive
     partition_videos: Positive
 
 
@@ -242,15 +251,16 @@ class Settings(Section):
 
     def hash_of(self, sections: Sequence[str]) -> str:
         """Short hash of the sections' values: what a job's output depends on."""
-        values = {name: getattr(self, name).model_dump() for name in sorted(sections)}
+        values = {name: getattr(self, name).model_dump(exclude=_SECRET.get(name)) for name in sorted(sections)}
         return hashlib.sha256(json.dumps(values, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 def load(overlays: Sequence[Path | str] = (), values: Mapping[str, Any] | None = None, conf: Path = CONF) -> Settings:
     """Read base.yml, lay `overlays` (YAML files) and then `values` over it, and validate.
 
-    values: {"section.key": value}.
-    Raises SettingsError with every unknown key and ill-typed value at once.
+    values: {"section.key": value}. In a value `${NAME}` stands for the environment's variable NAME, so that secrets need not be in files
+    or on command lines.
+    Raises SettingsError with every unknown key and ill-typed value at once, or for a variable that is not set.
     """
     merged = _read(conf / "base.yml")
     for path in overlays:
@@ -258,10 +268,33 @@ def load(overlays: Sequence[Path | str] = (), values: Mapping[str, Any] | None =
     for dotted, value in (values or {}).items():
         section, _, key = dotted.partition(".")
         _lay(merged, {section: {key: value}} if key else {section: value})
+    merged = _filled(merged, "")
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from error
+
+
+def shown(dotted: str, value: Any) -> str:
+    """A setting's value for people: secrets, also those among further Spark settings, as stars."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {shown(name, one)}" for name, one in value.items()) + "}"
+    return "********" if value and _SECRET_NAME.search(dotted) else str(value)
+
+
+def _filled(value: Any, where: str) -> Any:
+    """The value with what the environment holds in place of each `${NAME}`."""
+    if isinstance(value, dict):
+        return {key: _filled(one, f"{where}.{key}".lstrip(".")) for key, one in value.items()}
+    if not isinstance(value, str):
+        return value
+
+    def held(found: re.Match[str]) -> str:
+        if found[1] not in os.environ:
+            raise SettingsError(f"{where}: the environment has no variable {found[1]}, which ${{{found[1]}}} asks for")
+        return os.environ[found[1]]
+
+    return _FROM_ENVIRONMENT.sub(held, value)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -305,5 +338,5 @@ def _explain(error: ValidationError) -> str:
             known = f" (known here: {', '.join(sorted(owner.model_fields))})"
             lines.append(f"{where}: there is no such setting{known}")
         else:
-            lines.append(f"{where}: {problem['msg']}, got {problem.get('input')!r}")
+            lines.append(f"{where}: {problem['msg']}, got {shown(where, repr(problem.get('input')))}")
     return "settings are wrong:\n  " + "\n  ".join(lines) + "\nSee conf/base.yml for every setting."

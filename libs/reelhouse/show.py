@@ -155,6 +155,14 @@ def _rows(count: int) -> str:
     return f"{count:,}"
 
 
+def finding(level: str, about: str, told: str, mend: str) -> None:
+    """One line of `reelhouse doctor`, and below it what mends it."""
+    colour = {"ok": "green", "warning": "yellow", "wrong": "red"}[level]
+    console.print(f"[{colour}]{level:<8}[/]{escape(about)}: {escape(told)}", soft_wrap=True)
+    if mend:
+        console.print(f"        [bold]mend:[/] {escape(mend)}", soft_wrap=True)
+
+
 def next_things(video_id: str | None, options: str) -> None:
     """Three things to do after a run."""
     name = program()

@@ -14,6 +14,7 @@ from reelhouse.lake import Lake
 from reelhouse.pipeline import load_jobs
 from tests.deliveries import deliver, text_rows
 from tests.faults.killing import kill, phases_of, rows_of, run_jobs, services_hold
+from tests.faults.survived import survives
 
 DAY1, DAY2 = dt.date(2026, 1, 1), dt.date(2026, 1, 2)
 JOBS = [job.name for job in load_jobs()]
@@ -29,6 +30,12 @@ def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
+@survives(
+    "a job is killed (SIGKILL) at any commit step",
+    seconds=170,
+    sees="the day is unfinished; `reelhouse status` names the job that was cut off",
+    mends="the same command",
+)
 @pytest.mark.parametrize("job", JOBS)
 def test_a_job_killed_at_any_phase_and_run_again_leaves_what_an_undisturbed_run_does(spark: SparkSession, folder: Path, job: str):
     calm, deliveries = folder / "calm", folder / "deliveries"

@@ -12,10 +12,17 @@ from reelhouse.lake import Lake
 from reelhouse.replay import compare
 from tests.deliveries import deliver, text_rows
 from tests.faults.killing import run_jobs, services_hold
+from tests.faults.survived import survives
 
 DAYS = [dt.date(2026, 1, day) for day in (1, 2, 3)]
 
 
+@survives(
+    "whole days come in the wrong order",
+    seconds=600,
+    sees="the days run; later days are marked stale",
+    mends="the days once more, in order",
+)
 def test_every_table_of_days_that_came_out_of_order_is_that_of_days_in_order(spark: SparkSession, tmp_path: Path):
     for day in DAYS:
         deliver(tmp_path / "deliveries", day, text_rows(day, 24))

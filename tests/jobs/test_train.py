@@ -17,6 +17,7 @@ from reelhouse.models import load
 from reelhouse.models.inference import columns_of, run_model
 from reelhouse.run import StepAside
 from reelhouse.training.version import version_of
+from tests.faults.survived import survives
 from tests.jobs.small_lake import DAY, LEAVES, NEXT, SmallLake
 
 THIRD = dt.date(2026, 1, 4)
@@ -109,6 +110,12 @@ def test_horovodrun_with_two_ranks_trains_and_registers_a_model_that_is_right(op
     assert accuracy(lake) > 0.8
 
 
+@survives(
+    "a rank of a training is killed",
+    seconds=60,
+    sees="`rank 1 of 2 was killed (SIGKILL)`, within a minute; no model is registered",
+    mends="the same command: training goes on from its last checkpoint",
+)
 def test_a_training_whose_rank_was_killed_registers_nothing_and_goes_on_from_its_checkpoint(open_lake, tmp_path):
     epochs = 150
     lake = open_lake(epochs=epochs, seed=12)

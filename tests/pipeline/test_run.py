@@ -139,8 +139,25 @@ def test_a_check_of_the_record_as_a_whole_counts_too(begin, tmp_path, monkeypatc
     assert begin.lake.read(tables.RUNS).count() == 0
 
 
-def test_a_clock_that_was_set_back_during_a_run_does_not_lose_its_record(begin):
+def test_a_clock_that_was_set_back_during_a_run_does_not_change_how_long_it_took(begin):
     run = begin()
     run.record.started_at += dt.timedelta(hours=1)
     run.finish("succeeded")
-    assert [(r.job, r.seconds) for r in begin.lake.read(tables.RUNS).collect()] == [("predict", 0.0)]
+    ((job, seconds),) = [(r.job, r.seconds) for r in begin.lake.read(tables.RUNS).collect()]
+    assert job == "predict"
+    assert 0 < seconds < 60
+
+
+def test_of_runs_of_a_job_and_date_the_later_is_the_latest_also_where_the_clock_was_set_back_between_them(begin):
+    ahead = begin()
+    ahead.record.started_at += dt.timedelta(days=400)  # the clock was wrong, and is mended after this run
+    hashes(ahead, "m", "v1")
+    ahead.finish("succeeded")
+    after = begin()
+    hashes(after, "m", "v1", "v2")
+    after.finish("succeeded")
+    ledger = Ledger(begin.lake)
+    assert ledger.latest("predict", DAY).run_id == after.record.run_id
+    assert ledger.written("gold.hashes", "day", DAY)[0] == 2
+    other = begin("extract", [])
+    assert other.record.started_at < ahead.record.started_at  # one mistake does not spread to other jobs

@@ -8,7 +8,7 @@ from scipy.signal import stft
 from scipy.signal.windows import hann
 
 from reelhouse.video import audio
-from reelhouse.video.opening import opened
+from reelhouse.video.opening import Deadline, opened
 from reelhouse.video.probe import sound_stream
 from tests.video.made_videos import level, tone, write_video
 
@@ -19,7 +19,7 @@ def vectors_of(path: Path, count: int = 8, seconds_max: float = 600) -> tuple[np
     with opened(path) as container:
         stream = sound_stream(container)
         assert stream is not None
-        return audio.sound_vectors(container, stream, count=count, seconds_max=seconds_max)
+        return audio.sound_vectors(container, stream, count=count, seconds_max=seconds_max, deadline=Deadline(60))
 
 
 def test_the_log_mel_spectrum_agrees_with_scipy_and_triangles_drawn_by_hand():

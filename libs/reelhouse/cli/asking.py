@@ -237,7 +237,7 @@ def settings_command(conf: Conf = None, values: Set = None, root: Root = None) -
     for section, fields in now.model_dump().items():
         for key, value in fields.items():
             changed = value != getattr(getattr(default, section), key)
-            rows.append((f"{section}.{key}", "********" if key == "token" and value else str(value), "changed" if changed else ""))
+            rows.append((f"{section}.{key}", settings_module.shown(f"{section}.{key}", value), "changed" if changed else ""))
     show.table(rows, ["setting", "value", ""])
 
 

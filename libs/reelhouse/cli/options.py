@@ -53,8 +53,9 @@ def days_of(first: str, last: str) -> list[dt.date]:
 @contextmanager
 def open_lake(settings: Settings) -> Iterator[Lake]:
     from reelhouse.lake import opened
+    from reelhouse.lake.trouble import damage_errors
 
-    with opened(settings) as lake:
+    with opened(settings) as lake, damage_errors():
         yield lake
 
 

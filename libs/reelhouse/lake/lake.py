@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reelhouse import tables
-from reelhouse.errors import SchemaMismatchError
-from reelhouse.lake.trouble import storage_errors
+from reelhouse.errors import DamagedTableError, SchemaMismatchError
+from reelhouse.lake.repair import empty_entries
+from reelhouse.lake.trouble import REPAIR, storage_errors
 from reelhouse.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Lake:
     def exists(self, table: Table) -> bool:
         """Whether anything was ever committed. A first write that was cut off leaves a log without a commit, and no table."""
         if table.name not in self._known and self._newest_version(table, -1) >= 0:
+            self._check_log(table)
             self._known.add(table.name)
         return table.name in self._known
 
@@ -63,6 +65,12 @@ class Lake:
         while self._filesystem_path(f"{log}/{known + 1:020d}.json").exists():
             known += 1
         return known
+
+    def _check_log(self, table: Table) -> None:
+        """DamagedTableError for an empty entry, as a machine that lost its power leaves one: Delta would pass over it without a word."""
+        if self.is_local and (empty := empty_entries(Path(self.path(table)) / "_delta_log")):
+            what = f"{table.name}: {empty[0]}, a part of its log, is empty: its rows would be missing"
+            raise DamagedTableError(f"{what}. {REPAIR}", table.name)
 
     def slices(self, table: Table, day: dt.date) -> list[dict[str, str]]:
         """The parts of a day that a job wrote and that hold rows: values of the partition columns after data_date ({}: no such column)."""

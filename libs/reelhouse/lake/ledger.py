@@ -67,11 +67,23 @@ class Ledger:
     def latest(self, job: str, date: dt.date) -> RunRecord | None:
         return self._latest.get((job, date))
 
+    def time_of_next(self, job: str, date: dt.date) -> dt.datetime:
+        """When a run that begins now started (UTC): after the latest of its job and date, also where the clock was set back since.
+
+        Runs are told apart by age, here and by whoever asks ops.runs: one that came later must never look older.
+        """
+        now, last = dt.datetime.now(dt.UTC).replace(tzinfo=None), self.latest(job, date)
+        return now if last is None else max(now, last.started_at + dt.timedelta(microseconds=1))
+
     def written(self, table: str, kind: ReadKind, date: dt.date) -> tuple[int, str]:
         """Rows and fingerprint of what has been written to a table for the day, up to it, or before it."""
         fits = {"day": lambda d: d == date, "upto": lambda d: d <= date, "before": lambda d: d < date}[kind]
         parts = [(day, name, s) for (day, name), s in self._slices.get(table, {}).items() if fits(day) and s.rows]
         return sum(s.rows for _, _, s in parts), combined((str(day), name, s.fingerprint) for day, name, s in parts)
+
+    def slices_of(self, table: str) -> list[tuple[dt.date, Slice]]:
+        """What the table holds as the ledger has it: day and slice."""
+        return [(day, s) for (day, _), s in self._slices.get(table, {}).items()]
 
     def row(self, record: RunRecord) -> DataFrame:
         """The record as ops.runs holds it: one row."""

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reelhouse.errors import StorageError
+import yaml
+
+from reelhouse import tables
+from reelhouse.errors import DamagedTableError, ReelhouseError, StorageError
+from reelhouse.settings import CONF
 
 _STORAGE_TROUBLE = {
     "No space left on device": "the disk is full",
@@ -25,13 +30,70 @@ _STORAGE_ERRORS = {
 }  # fmt: skip
 
 
+_DAMAGED = re.compile(r"\[FAILED_READ_FILE\.(\w+)\] Encountered error while reading file (?:file:)?(\S+?)\.?\s")
+_LOG_GAP = re.compile(r"\[(DELTA_VERSIONS_NOT_CONTIGUOUS|DELTA_MISSING_PART_FILES|DELTA_LOG_FILE_NOT_FOUND\w*)\]\s*([^\n]*)")
+_PLACE = re.compile(r"/tables/(\w+)/(\w+)/(_delta_log/)?(?:data_date=(\d{4}-\d\d-\d\d)/)?")
+
+
+def damage(text: str) -> DamagedTableError | None:
+    """What Spark or Delta says of a file that it can't read, as an error that names table, file and remedy; None if that is not it."""
+    if found := _DAMAGED.search(text):
+        why, path = found[1], found[2]
+        path = "/" + path.lstrip("/") if path.startswith("//") else path
+        table, in_log, date = _place(path)
+        lost = "is lost" if why == "FILE_NOT_EXIST" else "is damaged: its bytes are not those that were written"
+        if in_log:
+            return DamagedTableError(f"{table or 'a table'}: {path}, a part of its log, {lost}. {REPAIR}", table)
+        return DamagedTableError(f"{table or 'a table'}: its file {path} {lost}. {_written_again(table, date)}", table, date)
+    if found := _LOG_GAP.search(text):
+        return DamagedTableError(
+            f"the log of a table has lost entries ({found[2].strip()}). Bring _delta_log back from a copy; `reelhouse doctor` says which"
+        )
+    return None
+
+
+REPAIR = "`reelhouse repair` takes it out and says which days must run again"
+
+
+def _written_again(table: str, date: str | None) -> str:
+    jobs = yaml.safe_load((CONF / "pipeline.yml").read_text(encoding="utf-8"))["jobs"]
+    writer = next((job["name"] for job in jobs if table in job.get("writes", ())), None)
+    if writer is None or date is None:
+        return "Bring it back from a copy"
+    return f"`reelhouse job {writer} --date {date} --force` writes it again"
+
+
+def _place(path: str) -> tuple[str, bool, str | None]:
+    """Table, whether the file is of its log, and the day of a file below a root."""
+    found = _PLACE.search(path)
+    name = f"{found[1]}.{found[2]}" if found else ""
+    return (name if name in tables.ALL else "", bool(found and found[3]), found[4] if found else None)
+
+
 @contextmanager
-def storage_errors(doing: str) -> Iterator[None]:
-    """Turn what an OS or Spark says of a full disk, a read-only folder and the like into a StorageError."""
+def damage_errors() -> Iterator[None]:
+    """Turn what Spark says of a damaged or lost file of a table into a DamagedTableError; for those who read."""
     try:
         yield
+    except ReelhouseError:
+        raise
+    except Exception as error:
+        if damaged := damage(str(error)):
+            raise damaged from error
+        raise
+
+
+@contextmanager
+def storage_errors(doing: str) -> Iterator[None]:
+    """Turn what an OS or Spark says of a full disk, a read-only folder, a damaged file and the like into a StorageError."""
+    try:
+        yield
+    except ReelhouseError:
+        raise
     except Exception as error:
         text = str(error)
+        if damaged := damage(text):
+            raise damaged from error
         for sign, meaning in _STORAGE_TROUBLE.items():
             if sign in text:
                 raise StorageError(f"{doing} failed: {meaning}. Nothing half-written is left; mend that and run again.") from error

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from reelhouse.errors import ModelNotFoundError
+from reelhouse.registry.reaching import Reached, be_patient
 
 _TAG = "model_version"
 _MODEL = "model/model.pt"
@@ -213,6 +214,7 @@ class Registry:
     def _client(self) -> Any:
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        be_patient()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import mlflow
@@ -223,7 +225,8 @@ class Registry:
             database = urlparse(self.uri)
             if database.scheme == "sqlite":
                 Path(unquote(database.path.removeprefix("/"))).parent.mkdir(parents=True, exist_ok=True)
-        return mlflow.tracking.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        client = mlflow.tracking.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        return client if self.is_local else Reached(client, self.uri)
 
     @cached_property
     def _experiment(self) -> str:

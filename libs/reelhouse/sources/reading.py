@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 TEXT_TOO_LONG = "text_too_long"
 _REFUSAL = ("rule", "reason", "row_key", "row")
 _HASH_TASKS_PER_CORE = 2
+_ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://|file:")
 
 
 def read_schema(kind: FileKind) -> StructType:
@@ -45,7 +47,7 @@ def read_rows(spark: SparkSession, delivery: Delivery, kind: FileKind, settings:
     rows = spark.createDataFrame([], schema)
     if files:
         listed = spark.createDataFrame([(f.path, f.folder, f.batch) for f in files], "path string, folder string, batch string")
-        reader = partial(_read_files, kind_name=kind.name, text_bytes_max=settings.text_bytes_max)
+        reader = partial(_read_files, kind_name=kind.name, text_bytes_max=settings.text_bytes_max, roots=tuple(settings.roots))
         rows = listed.repartition(len(files), "path").mapInArrow(reader, schema)
     if kind is not VIDEOS:
         return rows
@@ -85,13 +87,15 @@ def _bare_rows(spark: SparkSession, delivery: Delivery) -> DataFrame:
     return frame.select(*read_schema(VIDEOS).names)
 
 
-def _read_files(batches: Iterator[pa.RecordBatch], *, kind_name: str, text_bytes_max: int) -> Iterator[pa.RecordBatch]:
+def _read_files(
+    batches: Iterator[pa.RecordBatch], *, kind_name: str, text_bytes_max: int, roots: tuple[str, ...] = ()
+) -> Iterator[pa.RecordBatch]:
     kind = KINDS[kind_name]
     schema = _arrow_schema(kind)
     for batch in batches:
         for listed in batch.to_pylist():
             file = DeliveredFile(kind_name, listed["path"], listed["folder"], listed["batch"], ())
-            yield from _in_batches(_file_rows(file, kind, text_bytes_max), schema)
+            yield from _in_batches(_file_rows(file, kind, text_bytes_max, roots), schema)
 
 
 def _in_batches(rows: Iterator[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -119,11 +123,11 @@ def _arrow_schema(kind: FileKind) -> pa.Schema:
     return pa.schema([(f.name, types[f.dataType.simpleString()]) for f in read_schema(kind)])
 
 
-def _file_rows(file: DeliveredFile, kind: FileKind, text_bytes_max: int) -> Iterator[dict[str, Any]]:
+def _file_rows(file: DeliveredFile, kind: FileKind, text_bytes_max: int, roots: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     for record in records(file.path):
         where = {"batch": file.batch, "source_file": file.path, "source_row": record.number, "row_key": f"{file.batch}:{record.number}"}
         try:
-            row, notes = _typed(record, kind, file.folder, text_bytes_max)
+            row, notes = _typed(record, kind, file.folder, text_bytes_max, roots)
         except RowError as error:
             yield {**where, "video_id": _video_of(record), "rule": error.rule, "reason": str(error), "row": _shown(record)}
             continue
@@ -132,7 +136,7 @@ def _file_rows(file: DeliveredFile, kind: FileKind, text_bytes_max: int) -> Iter
             yield {**where, "video_id": row["video_id"], "rule": TEXT_TOO_LONG, "reason": "; ".join(notes), "row": _shown(record)}
 
 
-def _typed(record: Record, kind: FileKind, folder: str, text_bytes_max: int) -> tuple[dict[str, Any], list[str]]:
+def _typed(record: Record, kind: FileKind, folder: str, text_bytes_max: int, roots: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:
     """The typed row and notes on texts that were cut. Raises RowError with the rule that the row broke."""
     if record.rule is not None:
         raise RowError(record.rule, record.reason or "")
@@ -153,7 +157,7 @@ def _typed(record: Record, kind: FileKind, folder: str, text_bytes_max: int) -> 
     if kind.any_of and not any(row[name] for name in kind.any_of):
         raise RowError("empty_row", f"all of {', '.join(kind.any_of)} are empty: give at least one of them")
     if kind is VIDEOS:
-        row["uri"] = _located(row.pop("file"), folder)
+        row["uri"] = _located(row.pop("file"), folder, roots)
     if row[kind.key] is None and row.get("uri") is None:
         row[kind.key] = content_id(row)
     return row, notes
@@ -170,12 +174,19 @@ def _cut_list(values: list[str], bytes_max: int) -> list[str]:
     return kept
 
 
-def _located(path: str | None, folder: str) -> str | None:
+def _located(path: str | None, folder: str, roots: tuple[str, ...]) -> str | None:
+    """Where a row's file lies: below the manifest's folder, or by an absolute path below one of the roots. No address is followed."""
     if path is None:
         return None
-    found = inside(folder, path)
+    if _ADDRESS.match(path):
+        raise RowError("path_outside", f"{path} is an address: fetch the file, and give its path from the manifest's folder {folder}")
+    places = (folder, *roots) if os.path.isabs(path) else (folder,)
+    found = next((place for root in places if (place := inside(root, path)) is not None), None)
     if found is None:
-        raise RowError("path_outside", f"{path} leads out of the manifest's folder {folder}: put the file below that folder")
+        raise RowError(
+            "path_outside",
+            f"{path} leads out of the manifest's folder {folder}: put the file below that folder, or name its folder in sources.roots",
+        )
     return found
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reelhouse.video.opening import Deadline
 from reelhouse.video.probe import base_of, read_only, seconds_of, start_of
 
 if TYPE_CHECKING:
@@ -73,10 +74,12 @@ def patch_starts(seconds: float, count: int) -> list[float]:
     return [last * i / (count - 1) if count > 1 else last / 2 for i in range(count)]
 
 
-def sound_vectors(container: InputContainer, stream: AudioStream, *, count: int, seconds_max: float) -> tuple[np.ndarray, str | None]:
+def sound_vectors(
+    container: InputContainer, stream: AudioStream, *, count: int, seconds_max: float, deadline: Deadline
+) -> tuple[np.ndarray, str | None]:
     """Summaries of at most `count` patches of the first `seconds_max` seconds: (n, 192) float32, and what is wrong, or None.
 
-    Sound shorter than a patch is padded with silence. n is 0 where nothing can be decoded.
+    Sound shorter than a patch is padded with silence. n is 0 where nothing can be decoded. VideoError too_slow.
     """
     import av
 
@@ -87,7 +90,7 @@ def sound_vectors(container: InputContainer, stream: AudioStream, *, count: int,
     damage = None
     for begin in starts:
         try:
-            samples = _decode(container, stream, begin)
+            samples = _decode(container, stream, begin, deadline)
         except av.FFmpegError as error:
             damage = f"sound can't be decoded {begin:.2f} s from its start: {error.strerror}"
             break
@@ -97,13 +100,13 @@ def sound_vectors(container: InputContainer, stream: AudioStream, *, count: int,
     return (np.stack(vectors) if vectors else np.zeros((0, DIMENSION), np.float32)), damage
 
 
-def _decode(container: InputContainer, stream: AudioStream, begin: float) -> np.ndarray:
+def _decode(container: InputContainer, stream: AudioStream, begin: float, deadline: Deadline) -> np.ndarray:
     """At most PATCH samples from `begin` seconds after the stream's start; fewer at its end."""
     start = start_of(stream)
     container.seek(int((max(begin - LEAD, 0.0) + start) / base_of(stream)), stream=stream, backward=True)
     chunks: list[np.ndarray] = []
     first, have, wanted = None, 0, 0
-    for chunk, time in _resampled(container, stream):
+    for chunk, time in _resampled(container, stream, deadline):
         if first is None:
             first = time - start
             wanted = round((begin - first) * RATE) + PATCH
@@ -120,13 +123,14 @@ def _decode(container: InputContainer, stream: AudioStream, begin: float) -> np.
     return samples[skip : skip + PATCH]
 
 
-def _resampled(container: InputContainer, stream: AudioStream) -> Iterator[tuple[np.ndarray, float]]:
+def _resampled(container: InputContainer, stream: AudioStream, deadline: Deadline) -> Iterator[tuple[np.ndarray, float]]:
     """Chunks of mono float32 samples at RATE, each with the time in seconds at which the first of all chunks begins."""
     import av
 
     resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
     begin = None
     for packet in container.demux(stream):
+        deadline.check()
         for frame in packet.decode():
             if begin is None:
                 begin = frame.time if frame.time is not None else start_of(stream)

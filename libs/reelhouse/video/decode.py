@@ -18,7 +18,7 @@ import numpy as np
 from reelhouse.errors import VideoError
 from reelhouse.video.choice import places
 from reelhouse.video.hashing import SIDE
-from reelhouse.video.opening import PIXELS_MAX
+from reelhouse.video.opening import PIXELS_MAX, Deadline
 from reelhouse.video.probe import base_of, check_size, file_size, read_only, seconds_of, start_of
 
 if TYPE_CHECKING:
@@ -55,24 +55,32 @@ class Sights:
     damage: str | None = None
 
 
-def look_at(container: InputContainer, stream: VideoStream, *, count: int, seconds_max: float, reformatter: VideoReformatter) -> Sights:
+def look_at(
+    container: InputContainer,
+    stream: VideoStream,
+    *,
+    count: int,
+    seconds_max: float,
+    reformatter: VideoReformatter,
+    deadline: Deadline,
+) -> Sights:
     """Look at `count` places spread evenly over the first `seconds_max` seconds.
 
     Fewer come back for a video of fewer pictures, and for a truncated one, which is looked at as far as it can be read.
-    VideoError: too_large, corrupt_data (the decoder rejects data in the middle), undecodable (too many packets).
+    VideoError: too_large, corrupt_data (the decoder rejects data in the middle), undecodable (too many packets), too_slow.
     """
     check_size(stream)
     read_only(container, stream)
     _prepare(stream)
-    walk = _Walk(container, stream, reformatter, packets_left=int(PACKETS_A_SECOND * max(seconds_max, 10)))
+    walk = _Walk(container, stream, reformatter, int(PACKETS_A_SECOND * max(seconds_max, 10)), deadline)
     stated = seconds_of(container, stream)
     present = _present_seconds(container, stream)
     seconds = present if present is not None else stated
     if seconds is None:
-        seconds = _scanned_seconds(container, stream, seconds_max)  # a live recording
+        seconds = _scanned_seconds(container, stream, seconds_max, deadline)  # a live recording
     sights = walk.visit(min(seconds, seconds_max), count)
     if walk.fell_short:
-        found = _scanned_seconds(container, stream, seconds_max)
+        found = _scanned_seconds(container, stream, seconds_max, deadline)
         if found < 0.95 * min(seconds, seconds_max):
             seconds, present = found, found
             sights = walk.visit(found, count) or sights
@@ -94,9 +102,11 @@ def _prepare(stream: VideoStream) -> None:
 class _Walk:
     """A forward walk through one video's packets that seeks ahead where this saves decoding."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream, reformatter: VideoReformatter, packets_left: int) -> None:
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, reformatter: VideoReformatter, packets_left: int, deadline: Deadline
+    ) -> None:
         self.container, self.stream, self.reformatter = container, stream, reformatter
-        self.packets_left = packets_left
+        self.packets_left, self.deadline = packets_left, deadline
         self.base = base_of(stream)
         self.start = start_of(stream)
         self.half = 0.5 / float(stream.average_rate or 25)  # of the time that a picture is shown
@@ -198,6 +208,7 @@ class _Walk:
                 packet = None  # what follows can't be read
             if packet is None:
                 return
+            self.deadline.check()
             self.packets_left -= 1
             if self.packets_left < 0:
                 raise VideoError("undecodable", "more packets than any video of its length needs; re-encode it and deliver it again")
@@ -248,7 +259,7 @@ def _present_seconds(container: InputContainer, stream: VideoStream) -> float | 
     return max(present[-1] * base_of(stream) - start_of(stream), 0.0) if present else 0.0
 
 
-def _scanned_seconds(container: InputContainer, stream: VideoStream, seconds_max: float) -> float:
+def _scanned_seconds(container: InputContainer, stream: VideoStream, seconds_max: float, deadline: Deadline) -> float:
     """Length by reading packets without decoding them, up to `seconds_max`."""
     import av
 
@@ -256,6 +267,7 @@ def _scanned_seconds(container: InputContainer, stream: VideoStream, seconds_max
     try:
         container.seek(0 if stream.start_time is None else stream.start_time, stream=stream, backward=True)
         for packet in container.demux(stream):
+            deadline.check()
             if packet.pts is not None and not packet.is_corrupt:
                 times.append((packet.pts + (packet.duration or 0)) * base_of(stream) - start)
                 if times[-1] > seconds_max:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,9 +58,24 @@ def _fetch(uri: str, to: IO[bytes]) -> None:
         raise VideoError("unreadable_file", f"{uri} can't be read: {error}. Check its address and the rights to read it") from error
 
 
+class Deadline:
+    """The time that one file may take: a hostile or damaged one must not hold up the others."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self._end = seconds, time.monotonic() + seconds
+
+    def check(self) -> None:
+        """VideoError too_slow when the time is over. Called between packets; a packet's picture is bounded by PIXELS_MAX."""
+        if time.monotonic() > self._end:
+            raise VideoError(
+                "too_slow",
+                f"it took longer than {self.seconds:g} s to look at (video.file_timeout_seconds); re-encode it and deliver it again",
+            )
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
-    """The container in `path`, open for reading.
+def opened(path: Path, deadline: Deadline | None = None) -> Iterator[InputContainer]:
+    """The container in `path`, open for reading. deadline: until when; FFmpeg's own reading is cut off too.
 
     VideoError: missing_file, empty_file, unreadable_file, truncated_file (an MP4 without its index), not_a_video.
     """
@@ -69,8 +85,11 @@ def opened(path: Path) -> Iterator[InputContainer]:
     # `./-x` and `a:b` are file names here, never options or protocols
     limits = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "max_streams": "64"}
     try:
-        container = av.open(f"file:{path.resolve()}", container_options=limits, metadata_errors="replace")
+        seconds = deadline.seconds if deadline else None
+        container = av.open(f"file:{path.resolve()}", container_options=limits, metadata_errors="replace", timeout=seconds)
     except (av.FFmpegError, ValueError, OSError) as error:
+        if deadline is not None:
+            deadline.check()
         raise _refusal(path, error) from error
     try:
         yield container

@@ -14,7 +14,7 @@ from reelhouse.video import audio, images
 from reelhouse.video.choice import changes_of, choose_frames
 from reelhouse.video.decode import Sight, Sights, look_at
 from reelhouse.video.hashing import perceptual_hash
-from reelhouse.video.opening import local_file, opened
+from reelhouse.video.opening import Deadline, local_file, opened
 from reelhouse.video.probe import picture_stream, pixel_aspect, probe, sound_stream
 
 if TYPE_CHECKING:
@@ -64,9 +64,10 @@ class Reader:
         import av
 
         video = Extracted(video_id, uri, content_sha256)
+        deadline = Deadline(self.settings.file_timeout_seconds)
         try:
-            with local_file(uri) as path, opened(path) as container:
-                self._fill(video, container)
+            with local_file(uri) as path, opened(path, deadline) as container:
+                self._fill(video, container, deadline)
         except VideoError as error:
             return self._refused(video, error.rule, str(error))
         except (av.FFmpegError, OSError, ValueError, ArithmeticError, LookupError, MemoryError) as error:
@@ -79,17 +80,24 @@ class Reader:
     def _refused(video: Extracted, rule: str, reason: str) -> Extracted:
         return Extracted(video.video_id, video.uri, video.content_sha256, {"rule": rule, "reason": reason})
 
-    def _fill(self, video: Extracted, container: InputContainer) -> None:
+    def _fill(self, video: Extracted, container: InputContainer, deadline: Deadline) -> None:
         settings = self.settings
         picture, sound = picture_stream(container), sound_stream(container)
         seen = Sights([], None)
         if picture is not None:
-            seen = look_at(container, picture, count=settings.candidates, seconds_max=settings.seconds_max, reformatter=self.thumbnail)
+            seen = look_at(
+                container,
+                picture,
+                count=settings.candidates,
+                seconds_max=settings.seconds_max,
+                reformatter=self.thumbnail,
+                deadline=deadline,
+            )
         damage = [seen.damage]
         if settings.audio and sound is not None:
             until = seen.seconds if seen.damage and seen.seconds else settings.seconds_max
             limit = min(until, settings.seconds_max)
-            vectors, wrong = audio.sound_vectors(container, sound, count=settings.audio_patches, seconds_max=limit)
+            vectors, wrong = audio.sound_vectors(container, sound, count=settings.audio_patches, seconds_max=limit, deadline=deadline)
             damage.append(wrong)
             if len(vectors):
                 video.add_features("audio", audio.ENCODER_ID, vectors)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from reelhouse import tables
+from reelhouse.errors import DamagedTableError
+from reelhouse.lake import Lake, conform
+from reelhouse.lake.repair import damaged_entries, entries, has_bytes_of_its_sum, void
+from reelhouse.lake.trouble import damage
+from reelhouse.mending import repair
+from reelhouse.pipeline import load_jobs
+
+T = tables.VIDEO_TAGS
+DAY = dt.date(2026, 1, 1)
+SPARK = "An error occurred.\n: SparkException: [FAILED_READ_FILE.{}] Encountered error while reading file {}.  SQLSTATE: KD001\n\tat x"
+
+
+@pytest.fixture
+def log(spark: SparkSession, lake: Lake) -> Path:
+    """The log of a table that Spark wrote twice."""
+    for position in (0, 1):
+        frame = spark.createDataFrame(
+            [("v", "t", "T", position, 1)], "video_id string, tag_id string, tag string, position int, matches int"
+        )
+        lake.replace(
+            T, conform(T, frame, {"data_date": DAY}), {"data_date": DAY}, count=1, metadata={"job": "tag_videos", "date": str(DAY)}
+        )
+    return Path(lake.path(T)) / "_delta_log"
+
+
+def test_entries_that_are_whole_are_left_alone_and_each_kind_of_damage_is_found(log: Path):
+    assert damaged_entries(log) == []
+    last = entries(log)[-1]
+    content = last.read_bytes()
+    said = {"job": "tag_videos", "date": "2026-01-01"}
+    flipped = bytearray(content)
+    flipped[content.index(b"tag_videos")] ^= 1  # still JSON
+    for damaged, run in [
+        (b"", {}),
+        (content[:40], {}),
+        (content[: len(content) // 2 + 200], said),
+        (content.split(b"\n")[0] + b"\n", said),
+        (bytes(flipped), {"job": "uag_videos", "date": "2026-01-01"}),
+    ]:
+        last.write_bytes(damaged)
+        assert [(entry.path, entry.run) for entry in damaged_entries(log)] == [(last, run)]
+    last.write_bytes(content)
+    assert damaged_entries(log) == []
+
+
+def test_a_voided_entry_is_kept_and_what_it_replaced_is_there_again(lake: Lake, log: Path):
+    last = entries(log)[-1]
+    last.write_bytes(last.read_bytes()[:300])
+    (entry,) = damaged_entries(log)
+    kept = void(entry)
+    assert kept.read_bytes() == kept.with_name(f"{last.name}.damaged").read_bytes()
+    assert len(kept.read_bytes()) == 300
+    assert [json.loads(line)["commitInfo"]["operation"] for line in last.read_text().splitlines()] == ["VOID"]
+    assert damaged_entries(log) == []
+    moved = Path(lake.root).rename(Path(lake.root).with_name("moved"))  # Delta keeps in mind what it read at a place
+    assert [r.position for r in Lake(lake.spark, str(moved)).read(T).collect()] == [0]
+
+
+def test_the_job_whose_commit_was_lost_is_marked_and_without_its_first_entry_nothing_can_be_said(lake: Lake, log: Path):
+    entries(log)[-1].write_bytes(entries(log)[-1].read_bytes()[:600])
+    ((table, days),) = [(mended.table, mended.again) for mended in repair(lake, load_jobs())]
+    assert (table, days) == (T.name, (DAY,))
+    assert lake.is_marked(f"{DAY}-tag_videos")
+    entries(log)[0].write_bytes(b"")
+    with pytest.raises(
+        DamagedTableError, match=r"the first entry of its log, .*0\.json, is damaged\. Bring it back from a copy, or remove"
+    ):
+        list(repair(lake, load_jobs()))
+
+
+def test_bytes_are_compared_with_hadoops_sums_to_the_last(log: Path):
+    (file,) = [Path(path.removeprefix("file:")) for path in map(str, log.parent.glob("data_date=*/*.parquet"))][:1]
+    content = file.read_bytes()
+    assert has_bytes_of_its_sum(file)
+    for damaged in (content[:-1], content + b"x", bytes([content[0] ^ 1]) + content[1:], content[:-1] + bytes([content[-1] ^ 1]), b""):
+        file.write_bytes(damaged)
+        assert not has_bytes_of_its_sum(file)
+    file.write_bytes(content)
+    assert has_bytes_of_its_sum(file)
+
+
+def test_what_spark_says_of_a_file_becomes_a_sentence_with_the_command_that_mends_it():
+    file = "/data/w/tables/silver/video_text/data_date=2026-01-02/part-0.c000.snappy.parquet"
+    assert str(damage(SPARK.format("NO_HINT", f"file:{file}"))) == (
+        f"silver.video_text: its file {file} is damaged: its bytes are not those that were written. "
+        "`reelhouse job clean_text --date 2026-01-02 --force` writes it again"
+    )
+    lost = damage(SPARK.format("FILE_NOT_EXIST", f"file://{file}"))
+    assert str(lost).startswith(f"silver.video_text: its file {file} is lost. `reelhouse job clean_text")
+    away = damage(SPARK.format("NO_HINT", "s3a://bucket/w/tables/ops/runs/_delta_log/00000000000000000002.json"))
+    assert str(away).startswith(
+        "ops.runs: s3a://bucket/w/tables/ops/runs/_delta_log/00000000000000000002.json, a part of its log, is damaged"
+    )
+    assert damage("Column x is not there") is None
