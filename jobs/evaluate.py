@@ -19,6 +19,7 @@ from reelhouse.features import MODALITIES, Layout, assemble
 from reelhouse.models import load
 from reelhouse.models.inference import score
 from reelhouse.run import Run
+from reelhouse.sampling.candidates import keep_at_most
 from reelhouse.training.champion import champion_of
 from reelhouse.training.evaluation import figures_of, majority_accuracy, slices_of
 from reelhouse.training.fit import SnapshotFacts
@@ -37,7 +38,10 @@ def main(run: Run) -> None:
     candidate, champion = version_of(snapshot.snapshot_id, run.settings.training), champion_of(run.before(tables.PROMOTIONS))
     run.input("model", candidate)
     examples = run.day(tables.TRAINING_EXAMPLES).where(F.col("snapshot_id") == snapshot.snapshot_id)
-    held_out = run.keep(examples.where(F.col("split") == "evaluation"))
+    held_out, left_out = keep_at_most(examples.where(F.col("split") == "evaluation"), run.settings.gates.rows_max)
+    if left_out:
+        run.note(f"{left_out:,} evaluation rows were left out: gates.rows_max is {run.settings.gates.rows_max:,}")
+    held_out = run.keep(held_out)
     facts = facts_of(held_out, run.upto(tables.VIDEOS))
     scored = {version: scores(run, held_out, version, snapshot) for version in dict.fromkeys((candidate, champion)) if version}
     counts = train_counts(examples, len(snapshot.label_ids))

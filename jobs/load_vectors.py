@@ -8,13 +8,12 @@ Launch  reelhouse job load_vectors --date 2026-01-02
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
 from reelhouse import tables
-from reelhouse.vectors import ID_BYTES_MAX, KINDS, Kind, collection_name, newest_version, wanted_rows
+from reelhouse.vectors import ID_BYTES_MAX, KINDS, Kind, collection_name, newest_version, streamed, wanted_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -71,7 +70,7 @@ def make_collection(run: Run, kind: Kind, version: str, rows: DataFrame) -> bool
 
 def send(run: Run, kind: Kind, version: str, rows: DataFrame) -> int:
     run.progress(f"loading {collection_name(kind.name, version)}")
-    stream: Iterator[Any] = rows.toLocalIterator(prefetchPartitions=True)
+    stream = streamed(rows, run.settings.vectors.batch_rows)
     return run.vectors.upsert(kind.name, version, ((r.video_id, r.vector, r.checksum, r.data_date) for r in stream))
 
 

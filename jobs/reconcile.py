@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as F
-
 from reelhouse import tables
 from reelhouse.errors import VectorStoreError
-from reelhouse.vectors import KINDS, Difference, Kind, collection_name, differences, newest_version, wanted_rows
+from reelhouse.vectors import KINDS, Difference, Kind, collection_name, differences, newest_version, streamed, wanted_rows
+
+IDS_FOR_A_VECTOR = 5  # so many ids and checksums weigh no more than a vector
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -62,7 +62,7 @@ def reconcile(run: Run, kind: Kind, version: str) -> Counter[str]:
 
 
 def compare(run: Run, kind: Kind, version: str, wanted: DataFrame) -> list[Difference]:
-    in_delta = wanted.select("video_id", "checksum").orderBy("video_id").toLocalIterator(prefetchPartitions=True)
+    in_delta = streamed(wanted.select("video_id", "checksum"), IDS_FOR_A_VECTOR * run.settings.vectors.batch_rows, in_order=True)
     in_milvus = run.vectors.ids_and_checksums(kind.name, version, upto=str(run.date))
     return list(differences(((row.video_id, row.checksum) for row in in_delta), in_milvus))
 
@@ -72,5 +72,5 @@ def repair(run: Run, kind: Kind, version: str, wanted: DataFrame, found: list[Di
     again = [(d.video_id,) for d in found if d.kind != "extra"]
     if again:
         ids = run.spark.createDataFrame(again, "video_id string")
-        rows = wanted.join(F.broadcast(ids), on="video_id", how="left_semi").toLocalIterator(prefetchPartitions=True)
+        rows = streamed(wanted.join(ids, on="video_id", how="left_semi"), run.settings.vectors.batch_rows)
         run.vectors.upsert(kind.name, version, ((r.video_id, r.vector, r.checksum, r.data_date) for r in rows))

@@ -140,6 +140,7 @@ class TrainingSettings(Section):
 class GateSettings(Section):
     accuracy_drop_max: Share
     slice_rows_min: Count
+    rows_max: Positive
 
 
 class ModelSettings(Section):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reelhouse import tables
 from reelhouse.tables import Table
@@ -56,3 +56,12 @@ def wanted_rows(rows: DataFrame, kind: Kind, version: str, newer: Collection[str
         F.xxhash64(kind.column).alias("checksum"),
         F.col("data_date").cast("string").alias("data_date"),
     )
+
+
+def streamed(rows: DataFrame, rows_at_once: int, *, in_order: bool = False) -> Iterator[Any]:
+    """The rows, one after the other, on this machine, which holds about rows_at_once of them (twice that: the next ones are fetched
+    meanwhile). in_order: by the UTF-8 bytes of video_id."""
+    parts = max(1, -(-rows.count() // rows_at_once))
+    ranges = rows.repartitionByRange(parts, "video_id").sortWithinPartitions("video_id")
+    cut = ranges if in_order else rows.repartition(parts, "video_id")
+    return iter(cut.toLocalIterator(prefetchPartitions=True))
