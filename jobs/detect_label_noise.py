@@ -90,7 +90,9 @@ def main(run: Run) -> None:
         run.note(f"labels of {left_out:,} videos were not judged: noise.rows_max is {settings.rows_max:,}")
     features, texts = run.current(tables.FEATURES), run.current(tables.TEXT_FEATURES)
     layout = layout_of(features, texts)
-    ids, vectors = to_numpy(pooled_vectors(features, texts, layout).join(labelled, "video_id", "left_semi"))
+    # first chosen, then pooled: most videos have no label
+    features, texts = (frame.join(labelled, "video_id", "left_semi") for frame in (features, texts))
+    ids, vectors = to_numpy(pooled_vectors(features, texts, layout))
     reason = too_little(labels[labels["video_id"].isin(set(ids.tolist()))], settings)
     if reason:
         run.aside(reason)

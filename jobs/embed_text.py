@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from reelhouse import tables
 from reelhouse.run import Run
+from reelhouse.sampling.candidates import keep_at_most
 from reelhouse.settings import TextSettings
 from reelhouse.text.encoder import TextEncoder
 from reelhouse.text.frames import with_text_vectors
@@ -37,8 +38,9 @@ def is_outgrown(encoder: TextEncoder | None, texts: int, settings: TextSettings)
 
 def fit(texts: DataFrame, settings: TextSettings) -> TextEncoder:
     """Fit on at most fit_rows_max texts, those of the smallest hash of video_id."""
-    chosen = texts.select("video_id", "text").orderBy(F.xxhash64("video_id"), "video_id").limit(settings.fit_rows_max)
-    corpus = [row["text"] for row in chosen.select("text").collect()]
+    # no limit of ordered rows: to collect that brings as many from each partition to the driver
+    chosen, _ = keep_at_most(texts.select("video_id", "text"), settings.fit_rows_max)
+    corpus = [row["text"] for row in chosen.orderBy(F.xxhash64("video_id"), "video_id").select("text").collect()]
     return TextEncoder.fit(corpus, dimension=settings.vector_dimension, buckets=settings.hash_buckets, seed=SEED)
 
 

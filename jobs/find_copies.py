@@ -22,6 +22,7 @@ from reelhouse import tables
 from reelhouse.copies import copy_groups
 from reelhouse.copies.frames import informative_hashes
 from reelhouse.features import Layout, layout_of, pooled_vectors, to_numpy
+from reelhouse.sampling.candidates import keep_at_most
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -40,6 +41,7 @@ def build(
     date: dt.date,
     settings: CopySettings,
     note: Callable[[str], None] = print,
+    keep: Callable[[DataFrame], DataFrame] = lambda rows: rows,
 ) -> DataFrame:
     """Rows of silver.copies for `date`, without data_date.
 
@@ -47,19 +49,25 @@ def build(
     A group is called by its member that arrived first, of whichever delivery, so that it keeps its name, and with it its split in
     training, when that video comes again. Only where that video was taken down, or came again and is no copy any more, the group
     goes on under its next member: another name, as a name shows an id.
-    A video that came again today is judged anew, and its earlier membership doesn't count. Of more than settings.rows_max
-    videos only the latest earlier ones are compared, besides all of the day; `note` is told.
+    A video that came again today is judged anew, and its earlier membership doesn't count. Videos without frames to compare never
+    leave Spark: each is a group of its own. Of more than settings.rows_max others only the latest earlier ones are compared, besides
+    those of the day; of a day with more than that, those of least hash of video_id, and the rest is taken for no copies. `note` is told.
+    keep: holds what is used more than once (Run.keep); by default it is computed again.
     """
     arrived = known_videos.groupBy("video_id").agg(F.min("data_date").alias("arrived"))
     today = videos.select("video_id").distinct().join(informative_hashes(frames), on="video_id", how="left")
-    today = today.join(arrived, on="video_id", how="left")
+    today = keep(today.join(arrived, on="video_id", how="left"))
     known = known_copies.join(videos.select("video_id"), on="video_id", how="left_anti").select(*_STATE, "frame_hashes")
-    known = known.join(arrived, on="video_id", how="inner")
-    of_day = today.toPandas()
+    known = known.where(_HAS_FRAMES).join(arrived, on="video_id", how="inner")
+    compared, left_out = keep_at_most(today.where(_HAS_FRAMES), settings.rows_max)
+    if left_out:
+        note(f"{left_out:,} videos of the day were not compared: copies.rows_max is {settings.rows_max:,}")
+    of_day = compared.toPandas()
     earlier = _latest(known, of_day, known_copies.join(videos, on="video_id", how="left_semi"), settings.rows_max, note)
     collected = in_order_of_arrival(earlier, of_day, date)
     rows = regroup(collected, _fetch_vectors(features, collected["video_id"].to_numpy(str)), settings)
-    return _to_rows(videos, rows)
+    alone = today.join(compared.select("video_id"), on="video_id", how="left_anti")
+    return _to_rows(videos, rows).unionByName(_alone(alone))
 
 
 def main(run: Run) -> None:
@@ -72,10 +80,12 @@ def main(run: Run) -> None:
         date=run.date,
         settings=run.settings.copies,
         note=run.note,
+        keep=run.keep,
     )
     run.publish(tables.COPIES, rows)
 
 
+_HAS_FRAMES = "size(coalesce(frame_hashes, array())) > 0"
 _STATE = ["video_id", "copy_group", "matched_video_id", "hash_distance", "vector_similarity"]
 
 
@@ -179,6 +189,16 @@ def _to_rows(videos: DataFrame, rows: pd.DataFrame) -> DataFrame:
         for r in rows.itertuples()
     ]
     return videos.sparkSession.createDataFrame(records, tables.COPIES.spark_schema("data_date"))
+
+
+def _alone(videos: DataFrame) -> DataFrame:
+    """Rows of videos that were not compared: groups of their own."""
+    nothing = F.lit(None)
+    return videos.select(
+        "video_id", F.col("video_id").alias("copy_group"), nothing.cast("string").alias("matched_video_id"),
+        nothing.cast("double").alias("hash_distance"), nothing.cast("double").alias("vector_similarity"),
+        F.coalesce("frame_hashes", F.array().cast("array<bigint>")).alias("frame_hashes"),
+    )  # fmt: skip
 
 
 def _none(value: object) -> object:

@@ -24,6 +24,7 @@ from reelhouse.vectors import (
     Kind,
     collection_name,
     import_folder,
+    streamed,
     wanted_rows,
     with_facts,
     write_files,
@@ -97,7 +98,7 @@ def load_all(run: Run, kind: Kind, version: str, rows: DataFrame) -> int:
             count, checksum = sum(file.rows for file in files), sum(file.checksum for file in files)
         else:
             wanted = run.keep(wanted)
-            count = made.upsert(wanted.toLocalIterator(prefetchPartitions=True))
+            count = made.upsert(streamed(wanted, settings.batch_rows))
             checksum = int(wanted.agg(F.sum(F.col("checksum").cast("decimal(38,0)"))).collect()[0][0])
         made.finish(count, checksum % 2**64, settings.import_minutes)
     return count
@@ -121,7 +122,8 @@ def facts_of(run: Run, version: str, rows: DataFrame) -> DataFrame:
 
 def send(run: Run, kind: Kind, version: str, rows: DataFrame) -> int:
     run.progress(f"loading {collection_name(kind.name, version)}")
-    return run.vectors.upsert(kind.name, version, facts_of(run, version, rows).toLocalIterator(prefetchPartitions=True))
+    stream = streamed(facts_of(run, version, rows), run.settings.vectors.batch_rows)
+    return run.vectors.upsert(kind.name, version, stream)
 
 
 def refuse_long_ids(run: Run, kind: Kind, rows: DataFrame) -> None:

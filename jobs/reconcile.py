@@ -13,12 +13,12 @@ from collections import Counter
 from itertools import product
 from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as F
-
 from jobs.load_vectors import facts_of, load_all
 from reelhouse.errors import VectorStoreError
 from reelhouse.live import live_versions
-from reelhouse.vectors import FIELDS, KINDS, Difference, Kind, collection_name, differences, wanted_rows
+from reelhouse.vectors import FIELDS, KINDS, Difference, Kind, collection_name, differences, streamed, wanted_rows
+
+IDS_FOR_A_VECTOR = 5  # so many ids and checksums weigh no more than a vector
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -62,7 +62,7 @@ def reconcile(run: Run, kind: Kind, version: str) -> Counter[str]:
 
 
 def compare(run: Run, kind: Kind, version: str, wanted: DataFrame) -> list[Difference]:
-    in_delta = wanted.select("video_id", "checksum").orderBy("video_id").toLocalIterator(prefetchPartitions=True)
+    in_delta = streamed(wanted.select("video_id", "checksum"), IDS_FOR_A_VECTOR * run.settings.vectors.batch_rows, in_order=True)
     in_milvus = run.vectors.ids_and_checksums(kind.name, version, upto=str(run.date))
     return list(differences(((row.video_id, row.checksum) for row in in_delta), in_milvus))
 
@@ -72,5 +72,5 @@ def repair(run: Run, kind: Kind, version: str, wanted: DataFrame, found: list[Di
     again = [(d.video_id,) for d in found if d.kind != "extra"]
     if again:
         ids = run.spark.createDataFrame(again, "video_id string")
-        rows = wanted.join(F.broadcast(ids), on="video_id", how="left_semi").select(*FIELDS).toLocalIterator(prefetchPartitions=True)
-        run.vectors.upsert(kind.name, version, rows)
+        rows = wanted.join(ids, on="video_id", how="left_semi").select(*FIELDS)
+        run.vectors.upsert(kind.name, version, streamed(rows, run.settings.vectors.batch_rows))

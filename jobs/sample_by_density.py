@@ -1,5 +1,8 @@
 """Cluster all videos by density and choose those that people should label, without any model: dense regions, then the long tail.
 
+Of more than sampling.rows_max videos so many are clustered and chosen from, always the same ones; each other video joins the cluster
+of its nearest neighbour among them, on Spark.
+
 Reads   silver.features, silver.text_features, silver.copies, silver.labels, bronze.label_exports (as of the day),
         gold.sample_batch, gold.active_batch (before the day: nothing is chosen twice)
 Writes  gold.clusters, gold.sample_batch, one day, replaced whole
@@ -17,7 +20,8 @@ import pandas as pd
 from reelhouse import tables
 from reelhouse.features import layout_of, pooled_vectors, to_numpy
 from reelhouse.sampling import NOISE, DensitySample, sample_by_density
-from reelhouse.sampling.candidates import groups_and_covered, keep_at_most, settled_videos
+from reelhouse.sampling.assignment import ClusterIndex, assign_clusters
+from reelhouse.sampling.candidates import groups_and_covered, place_at_most, settled_videos
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -66,17 +70,23 @@ def main(run: Run) -> None:
     layout = layout_of(features, texts)
     if not layout.parts:
         run.aside("no video has a vector yet: nothing to cluster")
-    pooled, left_out = keep_at_most(pooled_vectors(features, texts, layout), settings.rows_max)
-    if left_out:
-        run.note(f"{left_out:,} videos were left out: sampling.rows_max is {settings.rows_max:,}")
-    ids, vectors = to_numpy(pooled)
+    known = run.keep(features.select("video_id").union(texts.select("video_id")).distinct())
+    fits, left_out = place_at_most(known, settings.rows_max)
+    ids, vectors = to_numpy(pooled_vectors(features.where(fits), texts.where(fits), layout))
     earlier = run.before(tables.SAMPLE_BATCH), run.before(tables.ACTIVE_BATCH)
     settled = settled_videos(settings.task, run.current(tables.LABELS), run.upto(tables.LABEL_EXPORTS), *earlier)
-    groups, covered = groups_and_covered(ids, run.current(tables.COPIES), settled)
+    groups, covered = groups_and_covered(ids, known.where(fits), run.current(tables.COPIES), settled)
     clusters, batch = build(ids, vectors, groups, covered, settings, run.seed)
     run.metric("clusters", clusters["cluster_id"].nunique())
     run.metric("noise_share", clusters["is_noise"].mean() if len(clusters) else 0.0)
-    run.publish(tables.CLUSTERS, _frame(run, tables.CLUSTERS, clusters))
+    clustered = _frame(run, tables.CLUSTERS, clusters)
+    if left_out:
+        run.note(f"sampling.rows_max is {settings.rows_max:,}: {left_out:,} more videos joined the cluster of their nearest neighbour")
+        names, density = clusters["cluster_id"].to_numpy(object), clusters["density"].to_numpy()
+        index = run.spark.sparkContext.broadcast(ClusterIndex.of(vectors, names, density, seed=run.seed).to_bytes())
+        others = assign_clusters(pooled_vectors(features.where(~fits), texts.where(~fits), layout), index)
+        clustered = clustered.unionByName(others)
+    run.publish(tables.CLUSTERS, clustered)
     run.publish(tables.SAMPLE_BATCH, _frame(run, tables.SAMPLE_BATCH, batch))
 
 

@@ -79,7 +79,7 @@ def main(run: Run) -> None:
     ids, matrix = to_numpy(kept)
     batches = run.upto(tables.SAMPLE_BATCH), run.before(tables.ACTIVE_BATCH)
     settled = settled_videos(settings.task, labels, run.upto(tables.LABEL_EXPORTS), *batches)
-    groups, covered = groups_and_covered(ids, run.current(tables.COPIES), settled)
+    groups, covered = groups_and_covered(ids, kept, run.current(tables.COPIES), settled)
     top_of = {row.video_id: [entry.asDict() for entry in row.top or []] for row in tops.toLocalIterator()}
     batch = build(ids, matrix, [top_of[video] for video in ids.tolist()], groups, covered, settings, run.seed)
     run.input("model_version", str(version))

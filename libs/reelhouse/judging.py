@@ -18,6 +18,7 @@ from reelhouse.lake import Lake
 from reelhouse.models import load
 from reelhouse.models.inference import score
 from reelhouse.run import Run
+from reelhouse.sampling.candidates import keep_at_most
 from reelhouse.settings import GateSettings
 from reelhouse.training.evaluation import figures_of, majority_accuracy, slices_of
 from reelhouse.training.fit import SnapshotFacts
@@ -47,7 +48,10 @@ def judge(run: Run, snapshot: SnapshotFacts, versions: Sequence[str]) -> Judged:
     """The models on the evaluation rows of the day's snapshot; the slices are by what those rows hold, whatever a model's own
     encoders made of it."""
     examples = run.day(tables.TRAINING_EXAMPLES).where(F.col("snapshot_id") == snapshot.snapshot_id)
-    held_out = run.keep(examples.where(F.col("split") == "evaluation"))
+    held_out, left_out = keep_at_most(examples.where(F.col("split") == "evaluation"), run.settings.gates.rows_max)
+    if left_out:
+        run.note(f"{left_out:,} evaluation rows were left out: gates.rows_max is {run.settings.gates.rows_max:,}")
+    held_out = run.keep(held_out)
     facts = facts_of(held_out, run.upto(tables.VIDEOS))
     scored = {version: scores(run, held_out, version, snapshot) for version in dict.fromkeys(versions)}
     counts = train_counts(examples, len(snapshot.label_ids))

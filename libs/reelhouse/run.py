@@ -18,7 +18,6 @@ from reelhouse import tables
 from reelhouse.errors import AuditError, QuarantineLimitError
 from reelhouse.lake import Lake, Ledger, RunRecord, Slice, conform
 from reelhouse.lake.fingerprint import fingerprint
-from reelhouse.lake.lake import ROWS_OF_ONE_FILE
 from reelhouse.lake.ledger import ReadKind
 from reelhouse.settings import CONF, Settings
 from reelhouse.tables import Table
@@ -259,8 +258,7 @@ class Run:
 
     def _write(self, table: Table, rows: DataFrame, place: Mapping[str, Any], count: int, files: int | None) -> None:
         metadata = {"run_id": self.record.run_id, "job": self.job, "date": str(self.date)}
-        wanted = files or max(1, min(rows.rdd.getNumPartitions() if count > ROWS_OF_ONE_FILE else 1, count))
-        self._lake.replace(table, rows, place, count=count, metadata=metadata, files=wanted)
+        self._lake.replace(table, rows, place, count=count, metadata=metadata, files=files or self._lake.files_for(rows, count))
 
     # -- beginning and end, called by the pipeline
 

@@ -154,6 +154,7 @@ class GateSettings(Section):
     resamples: Positive
     unsure: Literal["estimate", "refuse", "promote"]
     promote: bool
+    rows_max: Positive
 
 
 class ModelSettings(Section):

@@ -1,4 +1,7 @@
-"""`make bench`: run every benchmark of this folder (or those named) and write RESULTS.md with the machine described."""
+"""`make bench`: run every benchmark of this folder (or those named) and write RESULTS.md with the machine described.
+
+Files named bench_* are run by themselves; scale.py, which takes hours, only when it is named.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,8 @@ def main(names: list[str]) -> None:
     figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     for name in names or known:
         print(f"== {name}", flush=True)
-        rows = importlib.import_module(f"tests.benchmarks.bench_{name}").run()
+        module = f"bench_{name}" if name in known else name
+        rows = importlib.import_module(f"tests.benchmarks.{module}").run()
         figures[name] = {"day": str(dt.date.today()), "machine": machine(), "rows": rows}
         for row in rows:
             print(f"   {row['name']}: {row['value']} {row['unit']} (bar: {row['bar'] or 'none'}) {row['note']}", flush=True)

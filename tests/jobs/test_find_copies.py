@@ -78,7 +78,7 @@ class Day:
             note=note,
         )
         assert rows.columns == NAMES
-        return [tuple(r) for r in rows.collect()]
+        return sorted((tuple(r) for r in rows.collect()), key=lambda row: row[0])
 
 
 @pytest.fixture
@@ -229,6 +229,20 @@ def test_beyond_rows_max_only_the_groups_concerned_are_collected_and_the_rows_ar
     assert sorted(seen[0]["video_id"]) == ["k3", "k4", "k5", "k6", "k7", "k9", "m1", "m2"]
     assert notes == ["8 earlier videos were not compared: copies.rows_max is 5"]
     assert [r[:2] for r in got] == [("a", "k3"), ("k4", "k4"), ("k5", "k4"), ("k7", "k6"), ("m0", "m0"), ("m1", "m1"), ("m2", "m1")]
+
+
+def test_of_a_day_with_more_videos_the_rest_is_alone_and_is_compared_another_day(day):
+    notes = []
+    settings = SETTINGS.model_copy(update={"rows_max": 2})
+    got = day.build({"a": [P], "b": [P], "c": [P], "t": []}, dict.fromkeys("abc", X), settings=settings, note=notes.append)
+    # xxhash64 puts them in the order b, c, a
+    assert got == [
+        ("a", "a", None, None, None, [P]),
+        ("b", "b", None, None, None, [P]),
+        ("c", "b", "b", 0.0, pytest.approx(1.0), [P]),
+        ("t", "t", None, None, None, []),
+    ]
+    assert notes == ["1 videos of the day were not compared: copies.rows_max is 2"]
 
 
 def test_a_day_without_videos_writes_nothing():

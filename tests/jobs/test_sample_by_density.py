@@ -82,11 +82,25 @@ def test_a_batch_is_of_videos_that_need_a_label_and_never_twice_the_same(spark: 
     assert sorted(lake.rows(tables.SAMPLE_BATCH, NEXT)) == sorted(again)
 
 
-def test_at_most_rows_max_videos_are_clustered_and_that_is_said(spark: SparkSession, tmp_path: Path) -> None:
-    lake = SmallLake(spark, tmp_path, sampling__rows_max=10, **GROUPS).plant(14, labelled=False)
+def test_of_too_many_videos_the_others_join_the_cluster_of_their_nearest_neighbour(spark: SparkSession, tmp_path: Path) -> None:
+    lake = SmallLake(spark, tmp_path, sampling__rows_max=24, **GROUPS).plant(40, labelled=False)
     record = lake.do(sample_by_density)
-    assert len(lake.rows(tables.CLUSTERS)) == 10
-    assert record.note == "4 videos were left out: sampling.rows_max is 10"
+    assert record.note == "sampling.rows_max is 24: 16 more videos joined the cluster of their nearest neighbour"
+    clusters = {r.video_id: r for r in lake.rows(tables.CLUSTERS)}
+    assert sorted(clusters) == [f"v{i:03d}" for i in range(40)]
+    names = [f"v{i:03d}" for i in range(40)]
+    hashed = spark.createDataFrame([(v,) for v in names], "video_id string").selectExpr("video_id", "xxhash64(video_id) h").collect()
+    clustered = {r.video_id for r in sorted(hashed, key=lambda r: r.h)[:24]}
+    # a cluster's name is a video that was clustered, and all videos of a cluster are of one of the four planted kinds
+    found = {r.video_id: r.cluster_id for r in clusters.values() if r.cluster_id is not None}
+    assert set(found.values()) <= clustered
+    assert {r.video_id for r in lake.rows(tables.SAMPLE_BATCH)} <= clustered
+    joined = set(found) - clustered
+    assert len(joined) >= 8
+    assert all(int(video[1:]) % 4 == int(name[1:]) % 4 for video, name in found.items())
+    again = sorted(lake.rows(tables.CLUSTERS))
+    lake.do(sample_by_density)
+    assert sorted(lake.rows(tables.CLUSTERS)) == again
 
 
 def test_without_any_vector_the_job_steps_aside(spark: SparkSession, tmp_path: Path) -> None:

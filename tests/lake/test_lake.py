@@ -219,6 +219,19 @@ def test_files_are_the_active_ones_of_the_slice(lake: Lake):
     assert len(on_disk) == 2  # the replaced file still lies there
 
 
+def test_a_slice_is_cut_into_files_by_rows_and_by_what_they_weigh(lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    light = lake.spark.range(5000).persist()
+    heavy = lake.spark.range(5000).selectExpr("sha2(cast(id as string), 512) text").persist()  # 128 bytes a row
+    assert (light.count(), heavy.count()) == (5000, 5000)
+    assert [lake.files_for(light, count) for count in (0, 1, 250_000, 250_001, 10_000_000)] == [1, 1, 1, 2, 40]
+    monkeypatch.setattr("reelhouse.lake.lake.BYTES_OF_ONE_FILE", 200_000)
+    assert lake.files_for(light, 5000) == 1
+    assert lake.files_for(heavy, 5000) in (4, 5)
+    assert lake.files_for(heavy, 2000) == 2, "not below a thousand rows a file"
+    light.unpersist()
+    heavy.unpersist()
+
+
 def test_compaction_keeps_rows_and_fingerprints(lake: Lake):
     for n in range(3):
         place = {"data_date": DAY1}

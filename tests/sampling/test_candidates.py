@@ -2,11 +2,12 @@
 
 import datetime as dt
 
+import numpy as np
 import pytest
 
 from reelhouse import tables
 from reelhouse.lake import catalog
-from reelhouse.sampling.candidates import keep_at_most, settled_videos
+from reelhouse.sampling.candidates import groups_and_covered, keep_at_most, settled_videos
 from tests.jobs.small_lake import SmallLake, _label
 
 FIRST, SECOND, THIRD = (dt.date(2026, 1, day) for day in (1, 2, 3))
@@ -65,3 +66,13 @@ def test_of_too_many_videos_those_of_the_smallest_hash_are_kept(spark):
     assert ({(r.video_id, r.vector[0]) for r in kept.collect()}, left_out) == ({("v4", 4.0), ("v1", 1.0), ("v3", 3.0), ("v5", 5.0)}, 6)
     kept, left_out = keep_at_most(vectors, 10)
     assert (kept.count(), left_out) == (10, 0)
+
+
+def test_a_group_is_covered_where_one_of_its_videos_is_settled_whether_that_is_asked_for_or_not(spark):
+    copies = spark.createDataFrame([("a", "a"), ("b", "a"), ("c", "a"), ("d", "d"), ("e", None)], "video_id string, copy_group string")
+    settled = spark.createDataFrame([("c",), ("d",), ("gone",)], "video_id string")
+    videos = spark.createDataFrame([(v,) for v in ("f", "e", "b", "without a vector", "a", "d")], "video_id string")
+    groups, covered = groups_and_covered(np.array(["a", "b", "d", "e", "f"]), videos, copies, settled)
+    # a and b are copies of c; f is in no row of copies
+    assert groups.tolist() == [0, 0, 1, 2, 3]
+    assert covered.tolist() == [True, True, True, False, False]

@@ -111,9 +111,11 @@ def _floats(count: int) -> Column:
 def _pooled(values: pd.Series, dimension: int) -> np.ndarray:
     """(n, dimension): mean over each video's steps, L2-normalised; zeros where values is None."""
     pooled = np.zeros((len(values), dimension), np.float64)
-    for i, flat in enumerate(values):
-        if flat is not None:
-            pooled[i] = np.asarray(flat, np.float64).reshape(-1, dimension).mean(axis=0)
+    lengths = np.array([0 if flat is None else len(flat) for flat in values], np.int64)
+    for length in np.unique(lengths[lengths > 0]).tolist():  # few: a number of steps each
+        alike = np.flatnonzero(lengths == length)
+        stacked = np.stack(values.iloc[alike].to_list()).astype(np.float64)  # (rows, steps x dimension)
+        pooled[alike] = stacked.reshape(len(alike), -1, dimension).mean(axis=1)
     norms = np.linalg.norm(pooled, axis=1, keepdims=True)
     return np.divide(pooled, norms, out=np.zeros_like(pooled), where=norms > 0)
 

@@ -19,8 +19,11 @@ from reelhouse.tables import Column, Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# A slice of at most so many rows becomes one file; larger ones keep Spark's partitions.
-ROWS_OF_ONE_FILE = 50_000
+# A slice is written to as many files as it takes that none holds much more than so many rows or (as Spark keeps them) bytes.
+ROWS_OF_ONE_FILE = 250_000  # 137 MB of vectors of 128 values, a tenth of that of ids and a few words
+BYTES_OF_ONE_FILE = 256 * 2**20  # frames and their features are tens of kB a video
+# ... and none holds fewer rows than this because of their bytes, which Spark may overestimate
+_ROWS_OF_ONE_FILE_MIN = 1_000
 # No column statistics in Delta's log: ids are random, so they skip nothing, and a purge could not remove values from the log.
 _PROPERTIES = {"delta.dataSkippingNumIndexedCols": "0"}
 
@@ -158,6 +161,12 @@ class Lake:
             replaced = replaced or (there and not self.is_local)
             delta = delta.mode("overwrite").option("replaceWhere", _condition(where)) if replaced else delta.mode("append")
             delta.save(self.path(table))
+
+    def files_for(self, rows: DataFrame, count: int) -> int:
+        """How many files `count` rows make, at least 1. rows: kept (persisted) and computed, so that Spark knows their size."""
+        size = int(rows._jdf.queryExecution().optimizedPlan().stats().sizeInBytes())
+        by_size = min(-(-size // BYTES_OF_ONE_FILE), count // _ROWS_OF_ONE_FILE_MIN)
+        return max(1, -(-count // ROWS_OF_ONE_FILE), by_size)
 
     def _holds(self, table: Table, where: Mapping[str, Any]) -> bool:
         """Whether a slice has rows. A folder that is not there or empty says no at once; Delta's list takes a Spark job."""

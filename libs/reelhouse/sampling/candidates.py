@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 
 def settled_videos(task: str, labels: DataFrame, exports: DataFrame, *batches: DataFrame) -> DataFrame:
@@ -41,25 +41,43 @@ def labelled_videos(task: str, labels: DataFrame) -> DataFrame:
     return labels.where((F.col("task") == task) & (F.col("answer") == 1)).select("video_id").distinct()
 
 
-def keep_at_most(vectors: DataFrame, rows_max: int) -> tuple[DataFrame, int]:
-    """(at most rows_max rows, how many were left out): those of least hash of video_id, the same ones on every run."""
+def place_at_most(ids: DataFrame, rows_max: int) -> tuple[Column, int]:
+    """(a condition on video_id that holds for at most rows_max videos, for how many it doesn't): those of least hash of video_id, the
+    same ones on every run. ids: one row a video. Only hashes and ids are put in order, and never on the driver."""
     from pyspark.sql import functions as F
 
-    left_out = max(vectors.count() - rows_max, 0)
-    return (vectors.orderBy(F.xxhash64("video_id"), "video_id").limit(rows_max) if left_out else vectors), left_out
+    left_out = max(ids.count() - rows_max, 0)
+    if not left_out:
+        return F.lit(True), 0
+    place = F.struct(F.xxhash64("video_id").alias("hash"), "video_id").alias("place")
+    last = ids.select(place).orderBy("place").limit(rows_max).agg(F.max("place").alias("place")).select("place.*").first()
+    assert last is not None
+    hashed = F.xxhash64("video_id")
+    return (hashed < last["hash"]) | ((hashed == last["hash"]) & (F.col("video_id") <= last["video_id"])), left_out
 
 
-def groups_and_covered(ids: np.ndarray, copies: DataFrame, settled: DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def keep_at_most(rows: DataFrame, rows_max: int) -> tuple[DataFrame, int]:
+    """(at most rows_max rows, how many were left out): see place_at_most. rows: one a video."""
+    fits, left_out = place_at_most(rows.select("video_id"), rows_max)
+    return (rows.where(fits) if left_out else rows), left_out
+
+
+def groups_and_covered(ids: np.ndarray, videos: DataFrame, copies: DataFrame, settled: DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Copy group of each video as a number, (n,) int64, and whether anything of its group is settled, (n,) bool.
 
-    ids (n,) str. copies: silver.copies (newest rows); a video without a row, or without a group, is a group of its own.
+    ids (n,) str, sorted; videos: their video_id on Spark, or those of more: so many rows are collected. copies: silver.copies (newest
+    rows); a video without a row, or without a group, is a group of its own. settled: video_id, once each.
     """
     from pyspark.sql import functions as F
 
-    group = F.coalesce("copy_group", "video_id")
-    members = copies.select("video_id", group.alias("copy_group")).where("copy_group <> video_id")
-    group_of = {row.video_id: row.copy_group for row in members.toLocalIterator()}
-    done = settled.join(members, on="video_id", how="left").select(group.alias("copy_group")).distinct()
-    names = np.array([group_of.get(video, video) for video in ids.tolist()], dtype=str)
-    covered = np.isin(names, np.array([row.copy_group for row in done.toLocalIterator()], dtype=str))
-    return np.unique(names, return_inverse=True)[1].astype(np.int64), covered
+    group = F.coalesce("copy_group", "video_id").alias("copy_group")
+    group_of = copies.select("video_id", "copy_group")
+    done = settled.join(group_of, on="video_id", how="left").select(group).distinct().withColumn("covered", F.lit(True))
+    grouped = videos.select("video_id").join(group_of, on="video_id", how="left").select("video_id", group)
+    rows = grouped.join(done, on="copy_group", how="left").select(
+        "video_id", "copy_group", F.coalesce("covered", F.lit(False)).alias("covered")
+    )
+    table = rows.toArrow().sort_by("video_id")
+    at = np.searchsorted(np.array(table["video_id"].to_pylist(), dtype=str), ids)
+    names, covered = np.array(table["copy_group"].to_pylist(), dtype=str), np.array(table["covered"].to_pylist(), dtype=bool)
+    return np.unique(names[at], return_inverse=True)[1].astype(np.int64), covered[at]

@@ -44,18 +44,25 @@ class Noise:
 
     rules: tuple[str, ...]
     _exact: frozenset[str] = field(init=False, repr=False, compare=False)
-    _parts: tuple[tuple[str, bool, bool], ...] = field(init=False, repr=False, compare=False)
+    _begins: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _ends: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _within: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __init__(self, rules: Iterable[str] = ()) -> None:
         normal = tuple(sorted({r for r in (scrub(rule).lower().lstrip("#") for rule in rules) if r.strip("* ")}))
         object.__setattr__(self, "rules", normal)
         object.__setattr__(self, "_exact", frozenset(r for r in normal if "*" not in r))
-        object.__setattr__(self, "_parts", tuple((r.strip("*"), r.startswith("*"), r.endswith("*")) for r in normal if "*" in r))
+        # kept apart, so that str's own search over many does the work: this is asked for every word
+        open_before = [r for r in normal if r.startswith("*")]
+        object.__setattr__(self, "_begins", tuple(r.strip("*") for r in normal if "*" in r and r not in open_before))
+        object.__setattr__(self, "_ends", tuple(r.strip("*") for r in open_before if not r.endswith("*")))
+        object.__setattr__(self, "_within", tuple(r.strip("*") for r in open_before if r.endswith("*")))
 
     def matches(self, tag: str) -> bool:
         """Whether the tag as a whole is noise; upper and lower case and the sign # do not matter."""
         name = tag.lstrip("#").lower()
-        return name in self._exact or any(_fits(name, *part) for part in self._parts)
+        fits = name in self._exact or name.startswith(self._begins) or name.endswith(self._ends)
+        return fits or any(part in name for part in self._within)
 
     @functools.cached_property
     def _anywhere(self) -> re.Pattern[str] | None:
@@ -76,12 +83,6 @@ class Noise:
                 alone = all(n or not w for n, w in zip(noisy, words, strict=True))
                 parts[i] = " ".join(w for n, w in zip(noisy, words, strict=True) if not n or not (alone or _HAS_HAN.search(w)))
         return "".join(parts)
-
-
-def _fits(name: str, part: str, anything_before: bool, anything_after: bool) -> bool:
-    if anything_before and anything_after:
-        return part in name
-    return name.endswith(part) if anything_before else name.startswith(part)
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,9 @@ def build_snapshot(
     per_split = {split: rows for split, (rows, _) in facts.items()}
     parts = [sorted(facts.items()), classes.label_ids, layout.to_json(), settings.model_dump(include=_SETTINGS)]
     snapshot_id = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
-    arrays = assemble(inputs.features, inputs.text_features, layout, visual_steps=settings.visual_steps, audio_steps=settings.audio_steps)
+    # first chosen, then put side by side: most videos have no label
+    features, texts = (f.join(judged.select("video_id"), on="video_id", how="left_semi") for f in (inputs.features, inputs.text_features))
+    arrays = assemble(features, texts, layout, visual_steps=settings.visual_steps, audio_steps=settings.audio_steps)
     examples = judged.join(arrays, on="video_id", how="inner").withColumn("snapshot_id", F.lit(snapshot_id))
     rows = sum(per_split.values())
     row_bytes = 4 * sum(layout.width(p.modality) for p in layout.parts)

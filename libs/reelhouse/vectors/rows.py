@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reelhouse import tables
 from reelhouse.tables import Table
@@ -65,3 +65,12 @@ def with_facts(wanted: DataFrame, arrivals: DataFrame, predictions: DataFrame, v
     facts = wanted.join(about, on="video_id", how="left").join(domains, on="video_id", how="left")
     facts = facts.select("video_id", "vector", "data_date", word("domain"), word("author"), published)
     return facts.withColumn("checksum", F.xxhash64("vector", "domain", "author", "published_at")).select(*FIELDS)
+
+
+def streamed(rows: DataFrame, rows_at_once: int, *, in_order: bool = False) -> Iterator[Any]:
+    """The rows, one after the other, on this machine, which holds about rows_at_once of them (twice that: the next ones are fetched
+    meanwhile). in_order: by the UTF-8 bytes of video_id."""
+    parts = max(1, -(-rows.count() // rows_at_once))
+    ranges = rows.repartitionByRange(parts, "video_id").sortWithinPartitions("video_id")
+    cut = ranges if in_order else rows.repartition(parts, "video_id")
+    return iter(cut.toLocalIterator(prefetchPartitions=True))

@@ -1,0 +1,133 @@
+"""Which density cluster a video belongs to that was not itself clustered: that of its nearest neighbour among those that were."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reelhouse.sampling.neighbours import check_vectors
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame
+
+ASSIGNED = "video_id string, cluster_id string, density double, is_noise boolean"
+# Clustered videos that others are compared with, besides the densest of each cluster. It bounds what each Python worker holds:
+# 2 bytes a value, so 160 MB at 1,600 values a video.
+EXEMPLARS_MAX = 50_000
+_OF_EACH_CLUSTER = 3
+# Above so many exemplars only the lists of the nearest cells are looked through (IVF); below, all exemplars.
+_EXACT_MAX = 4_096
+_CELLS_LOOKED_AT = 8
+
+
+@dataclass(frozen=True)
+class ClusterIndex:
+    """Exemplars of clusters, to be searched.
+
+    index: a FAISS index over their vectors. names (m,) object: cluster of each, None for noise. density (m,) float64.
+    reach (m,) float64: how far from the exemplar its cluster goes; 0 for noise.
+    """
+
+    index: Any
+    names: np.ndarray
+    density: np.ndarray
+    reach: np.ndarray
+
+    @classmethod
+    def of(
+        cls, vectors: np.ndarray, names: np.ndarray, density: np.ndarray, *, seed: int, exemplars_max: int = EXEMPLARS_MAX
+    ) -> ClusterIndex:
+        """vectors (n, d), names (n,) object, None for noise, density (n,) as density_clusters gives it: 1 / (1 + core distance).
+
+        A cluster reaches as far as the largest core distance of its members. Of more than exemplars_max rows so many are drawn,
+        and of each cluster its three densest are kept in any case. n >= 1.
+        """
+        import faiss
+
+        vectors = check_vectors(vectors)
+        cores = 1 / np.maximum(density, 1e-12) - 1
+        clusters, number = np.unique(_as_text(names), return_inverse=True)
+        widest = np.zeros(len(clusters))
+        np.maximum.at(widest, number, cores)
+        widest[clusters == ""] = 0.0
+        rows = _exemplars(number, density, seed, exemplars_max)
+        kept = vectors[rows]
+        if len(rows) <= _EXACT_MAX:
+            index: Any = faiss.IndexFlatL2(vectors.shape[1])
+        else:
+            cells = 2 * int(np.sqrt(len(rows)))
+            index = faiss.index_factory(vectors.shape[1], f"IVF{cells},SQfp16")
+            index.nprobe = _CELLS_LOOKED_AT
+            index.cp.seed = seed % 2**31
+            index.train(kept)
+        index.add(kept)
+        return cls(index, names[rows], density[rows], widest[number][rows])
+
+    def assign(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(names, density) of (n, d) other vectors: those of the nearest exemplar. Noise (None) where that is noise, or farther
+        away than its cluster reaches."""
+        vectors = check_vectors(vectors)
+        if not len(vectors):
+            return np.zeros(0, object), np.zeros(0)
+        squares, found = self.index.search(vectors, 1)
+        names = self.names[found[:, 0]]
+        names[np.sqrt(np.maximum(squares[:, 0], 0)) > self.reach[found[:, 0]]] = None
+        return names, self.density[found[:, 0]]
+
+    def to_bytes(self) -> bytes:
+        import faiss
+
+        buffer = io.BytesIO()
+        index = faiss.serialize_index(self.index)
+        np.savez(buffer, index=index, names=_as_text(self.names), density=self.density, reach=self.reach)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> ClusterIndex:
+        import faiss
+
+        with np.load(io.BytesIO(content)) as saved:
+            names = saved["names"].astype(object)
+            names[names == ""] = None
+            return cls(faiss.deserialize_index(saved["index"]), names, saved["density"], saved["reach"])
+
+
+def assign_clusters(vectors: DataFrame, shipped: Any) -> DataFrame:
+    """The columns of ASSIGNED for rows of video_id, vector. shipped: a broadcast of ClusterIndex.to_bytes."""
+
+    def over(batches: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+        import faiss
+        import pandas as pd
+
+        # tasks run side by side, one a core
+        faiss.omp_set_num_threads(1)
+        index = ClusterIndex.from_bytes(shipped.value)
+        for batch in batches:
+            if len(batch):
+                names, density = index.assign(np.stack(batch["vector"].to_list()))
+                noise = np.array([name is None for name in names.tolist()])
+                yield pd.DataFrame({"video_id": batch["video_id"], "cluster_id": names, "density": density, "is_noise": noise})
+
+    return vectors.mapInPandas(over, ASSIGNED)
+
+
+def _as_text(names: np.ndarray) -> np.ndarray:
+    """Names as text; noise has the empty one."""
+    return np.array([name or "" for name in names.tolist()], dtype=str)
+
+
+def _exemplars(cluster: np.ndarray, density: np.ndarray, seed: int, most: int) -> np.ndarray:
+    """Rows to keep, ascending: `most` drawn at random, and the densest of each cluster; all where they fit."""
+    n = len(cluster)
+    if n <= most:
+        return np.arange(n)
+    drawn = np.random.default_rng(seed).choice(n, most, replace=False)
+    order = np.lexsort((np.arange(n), -density, cluster))  # by cluster, densest first
+    begins = np.flatnonzero(np.diff(cluster[order], prepend=-1))
+    place = np.arange(n) - np.repeat(begins, np.diff(np.append(begins, n)))
+    return np.union1d(drawn, order[place < _OF_EACH_CLUSTER])

@@ -1,0 +1,127 @@
+"""No job brings a table to the driver: the jobs of a day on tables of which not even the ids may come over in one piece.
+
+Spark itself is the guard: an action whose results are larger than spark.driver.maxResultSize fails. The limit is less than a quarter
+of the ids of the videos, so that it also holds for a stream of partitions; what a job may collect is bounded by settings that fit.
+"""
+
+import datetime as dt
+import hashlib
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+
+from jobs import (
+    build_training_set,
+    clean_text,
+    detect_label_noise,
+    embed_text,
+    evaluate,
+    find_copies,
+    fold_labels,
+    load_vectors,
+    mine_tags,
+    predict,
+    reconcile,
+    sample_by_density,
+    select_for_labeling,
+    serve,
+    tag_videos,
+)
+from reelhouse import tables
+from reelhouse.features import Layout
+from reelhouse.models import ModelConfig
+from reelhouse.models.network import MultimodalNetwork, dump
+from reelhouse.training.version import version_of
+from tests.jobs.small_lake import LEAVES, NEXT, SmallLake, _features
+
+VIDEOS = 2000
+BYTES_MAX = 25_000
+IDS = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(VIDEOS)]
+WORDS = ["小猫", "火锅", "street", "dance", "guitar", "早餐", "旅行"]
+FITTING = {
+    "sampling__rows_max": 100, "noise__rows_max": 100, "copies__rows_max": 100, "gates__rows_max": 100, "tags__texts_max": 100,
+    "text__fit_rows_max": 100, "text__hash_buckets": 256, "text__vector_dimension": 8, "vectors__batch_rows": 25,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def limited(spark):
+    """The session with the limit, which Spark looks up for each job."""
+    conf, name = spark.sparkContext._jsc.sc().conf(), "spark.driver.maxResultSize"
+    broadcast = "spark.sql.autoBroadcastJoinThreshold"
+    before = spark.conf.get(broadcast)
+    conf.set(name, str(BYTES_MAX))
+    spark.conf.set(broadcast, "-1")  # small tables go over the driver to the executors, bounded by this setting
+    yield spark
+    conf.remove(name)
+    spark.conf.set(broadcast, before)
+
+
+@pytest.fixture(scope="module")
+def lake(spark, tmp_path_factory):
+    """Every video has a text, a frame, picture features and a label; one in ten is a copy of the one before it."""
+    made = SmallLake(spark, tmp_path_factory.mktemp("lake"), **FITTING)
+    draw = np.random.default_rng(3)
+    words = draw.integers(0, len(WORDS), (VIDEOS, 4))
+    texts = [" ".join(WORDS[w] for w in row) for row in words]
+    arrived = {"source_file": "b.csv", "ingested_at": dt.datetime(2026, 1, 2)}
+    arrivals = [{"video_id": v, "title": t, "hashtags": [WORDS[i % 7]], **arrived} for i, (v, t) in enumerate(zip(IDS, texts, strict=True))]
+    made.write(tables.VIDEO_ARRIVALS, arrivals, batch="b")
+    made.write(tables.VIDEOS, [{"video_id": v, "status": "ok", "has_audio": False} for v in IDS])
+    hashes = draw.integers(-(2**62), 2**62, VIDEOS)
+    hashes[1::10] = hashes[0::10]
+    frame = {"frame_index": 0, "timestamp_seconds": 0.0, "jpeg": picture()}
+    made.write(tables.FRAMES, [{"video_id": v, "perceptual_hash": int(h), **frame} for v, h in zip(IDS, hashes, strict=True)])
+    pictures = draw.standard_normal((VIDEOS, 1, 6)) + 4 * np.eye(6)[np.arange(VIDEOS) % 4][:, None, :]
+    made.write(tables.FEATURES, [_features(v, "visual", "v1", p) for v, p in zip(IDS, pictures, strict=True)])
+    event = {"task": "category", "answer": 1, "annotator_id": "a", "taxonomy_version": "t", **arrived}
+    events = [{"event_id": f"e{i}", "video_id": v, "label_id": LEAVES[i % 4], **event} for i, v in enumerate(IDS)]
+    made.write(tables.LABEL_EVENTS, events, batch="b")
+    yield made
+    made.services.close()
+
+
+def picture():
+    """A JPEG that is black on the left and grey on the right: not flat, so that it counts."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.repeat(np.array([[0, 200]], np.uint8), 32, axis=1).repeat(64, axis=0)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def candidate(lake):
+    """A model with weights by chance, registered as what was trained on the day's snapshot, and approved by a person."""
+    (snapshot,) = lake.rows(tables.SNAPSHOTS)
+    version = version_of(snapshot.snapshot_id, lake.settings.training)
+    torch.manual_seed(1)
+    layout = Layout.from_json(snapshot.layout)
+    registry = lake.services.registry
+    content = dump(MultimodalNetwork(ModelConfig("category", tuple(snapshot.label_ids), layout, 16)))
+    registry.register(registry.start(version, {}).run_id, version, content, {})
+    facts = {"snapshot_id": snapshot.snapshot_id, "decision": "promoted", "decided_by": "anna", "reason": "to see what it says"}
+    lake.write(tables.PROMOTIONS, [{"model_version": version, **facts}], decided_by="anna")
+
+
+def test_the_guard_stops_a_job_that_collects_more(limited, lake):
+    everything = SmallLake(limited, lake.lake.root, **FITTING | {"copies__rows_max": VIDEOS})
+    with pytest.raises((PySparkException, Py4JJavaError), match="maxResultSize"):
+        everything.do(find_copies)
+
+
+def test_no_job_of_a_day_brings_a_table_to_the_driver(limited, lake):
+    for job in (clean_text, embed_text, find_copies, fold_labels, sample_by_density, detect_label_noise, mine_tags, tag_videos):
+        lake.do(job)
+    lake.do(build_training_set)
+    candidate(lake)
+    for job in (evaluate, predict, load_vectors, reconcile, serve):
+        lake.do(job)
+    record = lake.do(select_for_labeling, NEXT)
+    count = {table.name: limited.read.format("delta").load(lake.lake.path(table)).count() for table in (tables.CLUSTERS, tables.COPIES)}
+    assert count == {"gold.clusters": VIDEOS, "silver.copies": VIDEOS}
+    assert record.rows_out == lake.settings.sampling.active_budget
+    (held,) = [r.total for r in lake.rows(tables.VECTOR_LOADS) if r.kind == "video_embedding"]
+    assert held == VIDEOS
