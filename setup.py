@@ -78,7 +78,7 @@ setup(
     python_requires=">=3.11,<3.12",
     package_dir={"": "libs", "jobs": "jobs"},
     packages=find_packages("libs", include=["reelhouse", "reelhouse.*"]) + JOBS,
-    package_data={"reelhouse.report": ["templates/*.j2"]},
+    package_data={"reelhouse.report": ["templates/*.j2"], "reelhouse.sql_server": ["ReadOnlyParser.java"]},
     install_requires=RUN,
     extras_require={"dev": DEV},
     entry_points={"console_scripts": ["reelhouse = reelhouse.cli:main"]},

@@ -184,6 +184,8 @@ class SqlServerSettings(Section):
     behind_gateway: bool
     without_boundary: Literal["go_on", "leave"]
     query_seconds: Positive
+    idle_minutes: Positive
+    result_megabytes: Positive
     refresh_seconds: Annotated[float, Field(gt=0)]
 
 

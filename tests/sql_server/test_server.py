@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import hashlib
 import os
 import signal
 import socket
@@ -27,6 +26,8 @@ from reelhouse.lake.environment import installed
 from reelhouse.pipeline import Pipeline
 from reelhouse.sql_server.server import check_listening, check_port, options
 from tests.deliveries import deliver, text_rows
+from tests.planting import write_rows
+from tests.sql_server.attacks import SETTINGS, bytes_of, refused, writes
 
 REELHOUSE = Path(sys.prefix) / "bin" / "reelhouse"
 SPARK_HOME = Path(pyspark.__file__).parent
@@ -142,69 +143,50 @@ def test_an_analyst_finds_every_table_with_its_comments(server: Server):
     assert told["rank"] == "1 = label first"
 
 
-def bytes_of(root: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(root.rglob("*")) if path.is_file()
-    }
-
-
-def attacks(root: Path) -> list[str]:
-    path = f"{root}/tables/silver/video_text"
-    return [
-        "set spark.sql.runSQLOnFiles=true",
-        "set spark.databricks.delta.retentionDurationCheck.enabled=false",
-        "set spark.sql.sources.partitionOverwriteMode=dynamic",
-        "insert into silver.video_text select * from silver.video_text",
-        "delete from silver.video_text",
-        "update silver.video_text set title = 'x'",
-        "merge into silver.video_text t using silver.video_text s on t.video_id = s.video_id when matched then delete",
-        "insert overwrite silver.video_text select * from silver.video_text where false",
-        f"delete from delta.`{path}`",
-        f"insert into delta.`{path}` select * from silver.video_text",
-        "truncate table silver.video_text",
-        "alter table silver.video_text add columns (x int)",
-        "alter table silver.video_text set tblproperties ('delta.appendOnly' = 'true')",
-        "optimize silver.video_text",
-        "vacuum silver.video_text retain 0 hours",
-        f"vacuum delta.`{path}` retain 0 hours",
-        "restore table silver.video_text to version as of 0",
-        f"insert overwrite local directory '{root}/tables/silver' using csv select 1",
-        f"insert overwrite directory '{path}' using parquet select 1",
-        f"create table default.mine using parquet location '{path}' as select 1 as one",
-        f"create table default.yours using csv location '{root}/tables/yours' as select 1 as one",
-        "select java_method('java.io.File', 'createTempFile', 'a', 'b')",
-        "drop table silver.videos",
-        "create or replace view gold.label_queue as select 1 as one",
-        "drop database bronze cascade",
-    ]
-
-
 def test_whatever_an_analyst_tries_the_lakes_bytes_stay(pipeline: Pipeline, server: Server):
     root = Path(pipeline.lake.root)
     assert "read-only: the system refuses this process every write" in server.said()
     before = bytes_of(root)
     assert len(before) > 20
-    _, errors = server.ask(*attacks(root))
-    assert "Permission denied" in errors
+    tried = [*writes(root), *refused(root)]
+    rows, errors = server.ask(*SETTINGS, *tried, "select 'still', count(*) from silver.videos")
     assert bytes_of(root) == before
-    # what it dropped or changed are names, and they come back
-    until = time.monotonic() + 60
-    restored = Server(root, "--set", "sql_server.refresh_seconds=1")
+    assert errors.count("this server only reads") == len(tried), errors
+    assert rows[-1] == ["still", str(2 * VIDEOS)]
+
+
+def test_a_table_written_for_the_first_time_appears_and_a_told_server_ends(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory):
+    root = Path(pipeline.lake.root)
+    made = Server(root, "--set", "sql_server.refresh_seconds=0.5")
     try:
-        restored.ask("drop table silver.videos", "create or replace view gold.label_queue as select 1 as one")
-        while True:
-            rows, errors = restored.ask("select count(*) from silver.videos", "select count(rank) from gold.label_queue")
-            if not errors or time.monotonic() > until:
-                break
-        assert (rows, errors) == ([[str(2 * VIDEOS)], ["0"]], "")
-        # one that is told to end ends, and says so; its port is free again
-        with pytest.raises(ServerError, match=rf"can't listen at 127\.0\.0\.1:{restored.port}: Address already in use. Is one running"):
-            check_port("127.0.0.1", restored.port)
+        with pytest.raises(ServerError, match=rf"can't listen at 127\.0\.0\.1:{made.port}: Address already in use. Is one running"):
+            check_port("127.0.0.1", made.port)
+        row = {"video_id": "0101-000", "reason": "asked"}
+        write_rows(pipeline.lake, tables.DELETIONS, [row], {"data_date": DAY2})
+        until = time.monotonic() + 120
+        while "new: bronze.deletions" not in made.said():
+            assert time.monotonic() < until, made.said()
+            time.sleep(0.2)
+        rows, errors = made.ask("select count(*) from bronze.deletions", "select count(*) from silver.videos_current")
+        assert (rows, errors) == ([["1"], [str(2 * VIDEOS - 1)]], "")
     finally:
-        status = restored.stop()
+        status = made.stop()
     assert status == 0
-    assert "ended" in restored.said()
-    check_port("127.0.0.1", restored.port)
+    assert "ended" in made.said()
+    check_port("127.0.0.1", made.port)
+
+
+def test_nothing_is_left_of_a_killed_server(pipeline: Pipeline, server: Server):
+    """The last that the server of this module is asked."""
+    server.process.kill()
+    server.process.wait(30)
+    until = time.monotonic() + 30
+    while True:
+        try:
+            return check_port("127.0.0.1", server.port)
+        except ServerError:
+            assert time.monotonic() < until
+            time.sleep(0.2)
 
 
 def test_other_machines_are_let_in_only_where_somebody_asks_for_a_password():

@@ -66,10 +66,11 @@ def _register_table(lake: Lake, table: Table) -> None:
             raise StorageError(f"the catalog's own table {table.name} is not Reelhouse's: rename it, or use another spark.metastore")
         spark.sql(f"DROP {'VIEW' if held.get('Type') == 'VIEW' else 'TABLE'} {table.name}")  # the files are not the catalog's: they stay
     if exists:
-        spark.sql(f"CREATE TABLE {table.name} USING DELTA LOCATION {_quoted(lake.path(table))}")
+        spark.sql(f"CREATE TABLE {table.name} USING DELTA COMMENT {_quoted(table.comment)} LOCATION {_quoted(lake.path(table))}")
         return
+    named = ", ".join(f"`{c.name}` COMMENT {_quoted(c.comment)}" for c in table.columns)
     columns = ", ".join(f"CAST(NULL AS {c.type}) AS `{c.name}`" for c in table.columns)
-    spark.sql(f"CREATE VIEW {table.name} COMMENT {_quoted(table.comment)} AS SELECT {columns} WHERE false")
+    spark.sql(f"CREATE VIEW {table.name} ({named}) COMMENT {_quoted(table.comment)} AS SELECT {columns} WHERE false")
 
 
 def _view_definitions() -> dict[str, tuple[str, str, dict[str, str]]]:

@@ -1,7 +1,7 @@
 """Spark's Thrift server over a lake: every table, `<table>_current` and view, for any client that speaks JDBC or ODBC to Hive.
 
-What a client may ask is not looked at: the process itself has no right to write (boundary), whatever statement or setting it is given.
-A client's own temporary tables go to the scratch folder and vanish with it.
+Two things keep it read-only, each without the other: the process itself has no right to write (boundary), and clients' sessions take
+nothing but questions (guard).
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reelhouse import tables
 from reelhouse.errors import ServerError, SettingsError
 from reelhouse.lake import Lake, catalog, start_session
 from reelhouse.settings import Settings, SqlServerSettings
 from reelhouse.sql_server.boundary import forbid_writes
+from reelhouse.sql_server.guard import take_questions_only
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -43,14 +45,16 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     with tempfile.TemporaryDirectory(prefix="reelhouse-sql-", ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
         os.environ["TMPDIR"] = tempfile.tempdir = folder
-        _keep_from_writing(settings, [scratch, Path("/dev")], say)
+        _keep_from_writing(settings, [scratch, Path(os.devnull)], say)
         spark = settings.spark.model_copy(update={"extra": options(chosen, scratch) | settings.spark.extra})
         lake = Lake(start_session(spark, scratch=scratch), settings.storage.root)
         try:
+            written = _written(lake)
             catalog.register(lake)
-            _start(lake.spark)
+            take_questions_only(lake.spark)
+            _start(lake.spark, chosen)
             say(f"listening: jdbc:hive2://{chosen.host}:{chosen.port}")
-            _stay(lake, chosen.refresh_seconds, stop)
+            _stay(lake, written, chosen.refresh_seconds, stop, say)
             say("ended")
         finally:
             lake.spark.stop()
@@ -58,6 +62,8 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
 
 def check_listening(chosen: SqlServerSettings) -> None:
     """SettingsError unless only this machine can connect, or clients are asked for a password, or something outside asks them."""
+    if chosen.authentication == "ldap" and not chosen.ldap_url.startswith(("ldap://", "ldaps://")):
+        raise SettingsError(f"sql_server.authentication = ldap wants sql_server.ldap_url = ldaps://host:636, got {chosen.ldap_url!r}")
     if _is_loopback(chosen.host) or chosen.authentication != "none" or chosen.behind_gateway:
         return
     raise SettingsError(
@@ -84,6 +90,8 @@ def options(chosen: SqlServerSettings, scratch: Path) -> dict[str, str]:
         "hive.server2.thrift.bind.host": chosen.host,
         "hive.server2.thrift.port": str(chosen.port),
         "hive.server2.authentication": chosen.authentication.upper(),
+        "hive.server2.idle.session.timeout": f"{chosen.idle_minutes * 60_000}ms",
+        "hive.server2.session.check.interval": "60000ms",
         "hive.exec.scratchdir": str(scratch / "hive"),
         "hive.exec.local.scratchdir": str(scratch / "hive-local"),
         "hive.downloaded.resources.dir": str(scratch / "hive-resources"),
@@ -98,6 +106,7 @@ def options(chosen: SqlServerSettings, scratch: Path) -> dict[str, str]:
     return {f"spark.hadoop.{name}": value for name, value in hive.items() if value} | {
         # results go to a client part by part, so that a `select *` does not fill the memory
         "spark.sql.thriftServer.incrementalCollect": "true",
+        "spark.driver.maxResultSize": f"{chosen.result_megabytes}m",
         "spark.sql.thriftServer.queryTimeout": f"{chosen.query_seconds}s",
     }
 
@@ -116,29 +125,56 @@ def _keep_from_writing(settings: Settings, except_below: list[Path], say: Callab
     why = forbid_writes(except_below)
     if why is None:
         say("read-only: the system refuses this process every write outside of its scratch folder (Landlock)")
+    elif "://" in root and not root.startswith("file:"):
+        pass  # what the system of this machine guards is not where the tables are
     elif settings.sql_server.without_boundary == "leave":
         raise ServerError(
-            f"clients could write to the lake: {why}. Run the server as a user who may not write below {root} and set "
+            f"the system can't keep the server from writing: {why}. Run the server as a user who may not write below {root} and set "
             "sql_server.without_boundary to go_on"
         )
     else:
-        say(f"NOT read-only by itself: {why}. See that this user may not write below {root}")
-    if "://" in root:
-        say(f"{root} is beyond what the system guards: give this process credentials that may only read it")
+        say(
+            f"WARNING: only the look at each statement keeps clients from writing; the system can't keep this process from it: {why}. "
+            f"Run it as a user who may not write below {root}"
+        )
+    if "://" in root and not root.startswith("file:"):
+        say(
+            f"WARNING: only the look at each statement keeps clients from writing to {root}; the system guards this machine's files alone. "
+            "Give this process credentials that may only read there"
+        )
 
 
-def _start(spark: SparkSession) -> None:
+def _start(spark: SparkSession, chosen: SqlServerSettings) -> None:
+    from py4j.protocol import Py4JJavaError
+
     jvm = spark.sparkContext._jvm
-    jvm.org.apache.spark.sql.hive.thriftserver.HiveThriftServer2.startWithContext(spark._jsparkSession.sqlContext())  # type: ignore[union-attr]
+    try:
+        jvm.org.apache.spark.sql.hive.thriftserver.HiveThriftServer2.startWithContext(spark._jsparkSession.sqlContext())  # type: ignore[union-attr]
+    except Py4JJavaError as error:
+        cause = error.java_exception
+        while cause.getCause() is not None:
+            cause = cause.getCause()
+        raise ServerError(f"the SQL server can't start at {chosen.host}:{chosen.port}: {cause.getMessage()}") from error
 
 
-def _stay(lake: Lake, refresh_seconds: float, stop: threading.Event) -> None:
-    """Until told to stop: names that clients dropped or changed are restored now and then, and those of new tables appear."""
+def _written(lake: Lake) -> set[str]:
+    return {table.name for table in tables.ALL.values() if lake.exists(table)}
+
+
+def _stay(lake: Lake, written: set[str], refresh_seconds: float, stop: threading.Event, say: Callable[[str], None]) -> None:
+    """Until told to stop. What is written to a known table is seen by itself; one written for the first time is made known here."""
     java = lake.spark.sparkContext._gateway.proc  # type: ignore[union-attr]
-    refreshed = time.monotonic()
-    while not stop.wait(_LOOK_SECONDS):
+    looked = time.monotonic()
+    while not stop.wait(min(_LOOK_SECONDS, refresh_seconds)):
         if java.poll() is not None:
             raise ServerError(f"Java, in which the SQL server runs, ended with status {java.returncode}; start it again")
-        if time.monotonic() - refreshed >= refresh_seconds:
-            catalog.register(lake)
-            refreshed = time.monotonic()
+        if time.monotonic() - looked < refresh_seconds:
+            continue
+        try:
+            if new := _written(lake) - written:
+                catalog.register(lake)
+                written |= new
+                say(f"new: {', '.join(sorted(new))}")
+        except Exception as error:  # noqa: BLE001 - the storage may be back at the next look; what is known can be asked meanwhile
+            say(f"looking for new tables failed, and is tried again in {refresh_seconds:g} seconds: {error}")
+        looked = time.monotonic()
