@@ -17,7 +17,7 @@ def test_every_mistake_is_reported_at_once_with_what_is_known():
     assert "video.framez: there is no such setting (known here: audio, audio_patches" in text
     assert "video.frames: Input should be a valid integer, unable to parse string as an integer, got 'many'" in text
     assert "noise.folds: Input should be greater than or equal to 2, got 1" in text
-    assert "colour: there is no such setting (known here: copies," in text
+    assert "colour: there is no such setting (known here: alerts," in text
 
 
 def test_overlays_are_laid_in_order_and_single_values_last(tmp_path: Path):

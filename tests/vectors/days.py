@@ -6,6 +6,7 @@ import importlib
 import numpy as np
 
 from reelhouse import tables
+from reelhouse.features import UNTRAINED
 from reelhouse.lake import Lake, Ledger
 from reelhouse.run import Run, Services, StepAside
 from reelhouse.settings import Settings
@@ -35,9 +36,13 @@ class Days:
     def predicted(
         self, day: dt.date, videos: dict[str, float], version: str = VERSION, *, hashes: bool = True, classes: bool = False
     ) -> None:
-        """As predict publishes: embeddings (one angle a video) and hashes, and predictions of a trained model. The videos came
-        on the first of the days."""
+        """As predict publishes: embeddings (one angle a video) and hashes, and predictions of a trained model, which became champion
+        on the day. The videos came on the first of the days."""
         self.arrived(DAY1, *videos)
+        if not version.startswith(UNTRAINED):
+            at = dt.datetime.combine(day, dt.time())
+            word = {"model_version": version, "snapshot_id": "s", "decision": "promoted", "decided_at": at, "reason": "better"}
+            write_rows(self.lake, tables.PROMOTIONS, [word], {"data_date": day, "decided_by": "gates"})
         place = {"data_date": day, "model_version": version}
         write_rows(self.lake, tables.EMBEDDINGS, [{"video_id": v, "vector": unit(a)} for v, a in videos.items()], place)
         kept = videos if hashes else {}

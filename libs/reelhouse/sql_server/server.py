@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from reelhouse import tables
 from reelhouse.errors import ServerError, SettingsError
 from reelhouse.lake import Lake, catalog, start_session
+from reelhouse.lake.environment import installed
 from reelhouse.settings import Settings, SqlServerSettings
 from reelhouse.sql_server.boundary import forbid_writes
 from reelhouse.sql_server.guard import take_questions_only
@@ -46,7 +47,9 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         scratch = Path(folder)
         os.environ["TMPDIR"] = tempfile.tempdir = folder
         _keep_from_writing(settings, [scratch, Path(os.devnull)], say)
-        spark = settings.spark.model_copy(update={"extra": options(chosen, scratch) | settings.spark.extra})
+        # the server's own threads know no classes but those that Java was started with
+        delta = {"spark.driver.extraClassPath": os.pathsep.join(installed().jars)}
+        spark = settings.spark.model_copy(update={"extra": options(chosen, scratch) | delta | settings.spark.extra})
         lake = Lake(start_session(spark, scratch=scratch), settings.storage.root)
         try:
             written = _written(lake)

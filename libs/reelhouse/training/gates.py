@@ -71,7 +71,7 @@ def _compare(name: str, candidate: np.ndarray, champion: np.ndarray, settings: G
     differences = (counts[:, 0] - counts[:, 1]) / n
     tail = (1 - settings.confidence) / 2
     low, high = (float(q) for q in np.quantile(differences, [tail, 1 - tail]))
-    limits: Mapping[str, float] = settings.model_dump()["drop_max_by_slice"]
+    limits = {str(one): limit for one, limit in settings.drop_max_by_slice.items()}
     limit = -limits.get(name, settings.accuracy_drop_max)
     outcome: Outcome = "unsure"
     if name != "all" and n < settings.slice_rows_min:
