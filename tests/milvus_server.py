@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
-import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +20,15 @@ PORTS = (
     "etcd", "root_coord", "proxy", "proxy_internal", "query_coord", "query_node",
     "index_coord", "index_node", "data_coord", "data_node",
 )  # fmt: skip
+
+
+# The kernel kills it when the process that started it ends, in whatever way (PR_SET_PDEATHSIG); then it becomes the command.
+# (preexec_fn would fork this process, and gRPC, once used in it, aborts in a fork.)
+DIE_WITH_PARENT = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 class MilvusServer:
@@ -49,8 +57,8 @@ class MilvusServer:
         }  # fmt: skip
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [binary, "run", "standalone"], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=die_with_parent, start_new_session=True,
+                [sys.executable, "-c", DIE_WITH_PARENT, binary, "run", "standalone"], cwd=self.folder, env=environment,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._wait_until_healthy()
 
@@ -91,11 +99,6 @@ class MilvusServer:
             self.process.kill()
             self.process.wait(STOP_SECONDS)
             self.process = None
-
-
-def die_with_parent() -> None:
-    """Runs in the child: the kernel kills it when the process that started it ends, in whatever way."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def free_ports(count: int) -> list[int]:
