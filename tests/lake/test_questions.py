@@ -66,7 +66,7 @@ def answered(event, video, label, who, answer, hour=8):
 def plant_model(made):
     layout = [{"modality": "visual", "encoder_id": "e1"}, {"modality": "text", "encoder_id": "t1"}]
     made.write(tables.SNAPSHOTS, [{"snapshot_id": "s2", "task": "category", "layout": json.dumps(layout), **SPLITS}], DAY)
-    decided = {"previous_version": None, "reason": "r"}
+    decided = {"decided_at": dt.datetime(2026, 1, 1), "previous_version": None, "reason": "r"}
     made.write(tables.PROMOTIONS, [promoted("m1", "s1") | decided], BEFORE, decided_by="gates")
     made.write(tables.PROMOTIONS, [promoted("m2", "s2") | decided], DAY, decided_by="gates")
     serving = {"model_version": "m2", "embedding_collection": "e", "hash_collection": "h", "videos": 4}

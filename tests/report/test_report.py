@@ -127,7 +127,8 @@ def measured(model, name, value):
 
 
 def decision(model, reason):
-    return {"model_version": model, "snapshot_id": "s", "decision": "promoted", "previous_version": None, "reason": reason}
+    what = {"model_version": model, "snapshot_id": "s", "decision": "promoted", "previous_version": None, "reason": reason}
+    return what | {"decided_at": dt.datetime(2026, 1, 1)}
 
 
 def refused(key):

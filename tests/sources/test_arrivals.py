@@ -96,7 +96,9 @@ def test_every_row_arrives_or_is_refused_with_its_reason(take_in, tmp_path):
         *[("text_too_long", f"m.csv:{n}", v) for n, v in ((1, "v1"), (3, "t1"), (4, nameless), (5, "long"))],
     ]
     reasons = {r["row_key"]: r["reason"] for r in refused}
-    assert reasons["m.csv:9"] == f"../a.mp4 leads out of the manifest's folder {tmp_path}/in: put the file below that folder"
+    assert reasons["m.csv:9"] == (
+        f"../a.mp4 leads out of the manifest's folder {tmp_path}/in: put the file below that folder, or name its folder in sources.roots"
+    )
     assert reasons["m.csv:5"] == "title was cut to 10 bytes (sources.text_bytes_max); the row was kept"
     assert all(len(r["row"]) <= 10_000 for r in refused)
     assert json.loads(refused[2]["row"]) == {"video_id": "t", "file": "", "title": "x", "published_at": "soon", "hashtags": ""}

@@ -28,7 +28,7 @@ def writes(root: Path) -> list[str]:
         "delete from silver.video_text",
         "update silver.video_text set language = 'x'",
         "merge into silver.video_text t using silver.video_text s on t.video_id = s.video_id when matched then delete",
-        "insert overwrite silver.video_text select * from silver.video_text where false",
+        "insert overwrite silver.video_text select * from silver.video_text",
         f"delete from delta.`{path}`",
         f"insert into delta.`{path}` select * from silver.video_text",
         "alter table silver.video_text add columns (x int)",

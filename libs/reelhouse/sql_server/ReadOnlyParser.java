@@ -54,7 +54,7 @@ public class ReadOnlyParser implements ParserInterface, Function2 {
 
   /** Everything that a node is made of, not its children alone: subqueries lie in expressions and in lists of names. */
   private void look(Object part) {
-    if (part instanceof Command || part instanceof ParsedStatement) {
+    if (part instanceof Command || part instanceof ParsedStatement || (part instanceof LogicalPlan && isStatement(part))) {
       lookAtCommand(part.getClass().getSimpleName());
     } else if (part instanceof ScriptTransformation) {
       refuse("TRANSFORM runs a program");
@@ -70,6 +70,12 @@ public class ReadOnlyParser implements ParserInterface, Function2 {
     } else if (part instanceof Product) {
       lookAtAll(((Product) part).productIterator());
     }
+  }
+
+  /** What is neither command nor statement by its type, and none the less does something: INSERT into a folder, Delta's RESTORE. */
+  private static boolean isStatement(Object plan) {
+    String name = plan.getClass().getSimpleName();
+    return name.endsWith("Statement") || name.startsWith("Insert") || name.startsWith("ExecuteImmediate");
   }
 
   private void lookAtAll(Iterator parts) {
