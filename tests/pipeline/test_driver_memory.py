@@ -40,7 +40,7 @@ from reelhouse.training.version import version_of
 from tests.jobs.small_lake import LEAVES, NEXT, SmallLake, _features
 
 VIDEOS = 2000
-BYTES_MAX = 25_000
+BYTES_MAX = 30_000
 IDS = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(VIDEOS)]
 WORDS = ["小猫", "火锅", "street", "dance", "guitar", "早餐", "旅行"]
 FITTING = {
@@ -53,13 +53,18 @@ FITTING = {
 def limited(spark):
     """The session with the limit, which Spark looks up for each job."""
     conf, name = spark.sparkContext._jsc.sc().conf(), "spark.driver.maxResultSize"
-    broadcast = "spark.sql.autoBroadcastJoinThreshold"
-    before = spark.conf.get(broadcast)
+    bounded = {
+        "spark.sql.autoBroadcastJoinThreshold": "-1",  # small tables go over the driver to the executors
+        "spark.sql.execution.rangeExchange.sampleSizePerPartition": "3",  # and so do samples of what is put in order
+    }
+    before = {option: spark.conf.get(option) for option in bounded}
     conf.set(name, str(BYTES_MAX))
-    spark.conf.set(broadcast, "-1")  # small tables go over the driver to the executors, bounded by this setting
+    for option, value in bounded.items():
+        spark.conf.set(option, value)
     yield spark
     conf.remove(name)
-    spark.conf.set(broadcast, before)
+    for option, value in before.items():
+        spark.conf.set(option, value)
 
 
 @pytest.fixture(scope="module")
