@@ -73,7 +73,8 @@ def test_the_line_says_when_and_its_words_survive_cron_and_the_shell(folder: Pat
 
 
 def test_a_failed_night_is_told_with_its_status_cause_and_next_step_and_a_good_one_is_silent(folder: Path, line: str, spark: SparkSession):
-    unusable = [{"video_id": f"v{n}", "title": "x", "published_at": "yesterday"} for n in range(30)]
+    times = ["yesterday"] * 25 + ["2026-01-01T08:00:00Z"] * 5
+    unusable = [{"video_id": f"v{n}", "title": "x", "published_at": at} for n, at in enumerate(times)]
     deliver(folder / "in", YESTERDAY, unusable)
     failed = as_cron_does(line, folder)
     assert failed.returncode == 4, failed.stdout + failed.stderr
