@@ -150,7 +150,7 @@ def plant(pipeline: Pipeline, videos: int) -> None:
     network = MultimodalNetwork(ModelConfig(TASK, label_ids, LAYOUT.with_steps(visual_steps=1, audio_steps=1), 2 * DIMENSION))
     registry = pipeline.services.registry
     registry.register(registry.start(MODEL, {}).run_id, MODEL, dump(network), {})
-    decided = (MODEL, "bench", "promoted", "bench", None, "a model to measure with", DAY)
+    decided = (MODEL, "bench", "promoted", "bench", dt.datetime.combine(DAY, dt.time()), None, "a model to measure with", DAY)
     promotions = pipeline.lake.spark.createDataFrame([decided], tables.PROMOTIONS.spark_schema())
     save(pipeline.lake, tables.PROMOTIONS, promotions)
 

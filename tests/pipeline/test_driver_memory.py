@@ -108,7 +108,8 @@ def candidate(lake):
     content = dump(MultimodalNetwork(ModelConfig("category", tuple(snapshot.label_ids), layout, 16)))
     registry.register(registry.start(version, {}).run_id, version, content, {})
     facts = {"snapshot_id": snapshot.snapshot_id, "decision": "promoted", "decided_by": "anna", "reason": "to see what it says"}
-    lake.write(tables.PROMOTIONS, [{"model_version": version, **facts}], decided_by="anna")
+    decided = {"model_version": version, "decided_at": dt.datetime(2026, 1, 1), **facts}
+    lake.write(tables.PROMOTIONS, [decided], decided_by="anna")
 
 
 def test_the_guard_stops_a_job_that_collects_more(limited, lake):

@@ -75,7 +75,8 @@ def test_what_runs_that_failed_or_were_killed_left_of_the_day_is_emptied_by_the_
 
 
 def test_what_people_decided_on_the_day_is_not_a_leftover(begin):
-    decision = {"model_version": "m", "snapshot_id": "s", "decision": "promoted", "reason": "good"}
+    at = dt.datetime(2026, 1, 1, 9)
+    decision = {"model_version": "m", "snapshot_id": "s", "decision": "promoted", "decided_at": at, "reason": "good"}
     for who in ("gates", "alice"):
         begin.small.write(tables.PROMOTIONS, [decision], DAY, decided_by=who)
     begin("evaluate", ["gold.evaluations", "ops.promotions"]).finish("stepped_aside")

@@ -7,6 +7,7 @@ nothing but questions (guard).
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import tempfile
@@ -43,24 +44,25 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with tempfile.TemporaryDirectory(prefix="reelhouse-sql-", ignore_cleanup_errors=True) as folder:
-        scratch = Path(folder)
-        os.environ["TMPDIR"] = tempfile.tempdir = folder
-        _keep_from_writing(settings, [scratch, Path(os.devnull)], say)
-        # the server's own threads know no classes but those that Java was started with
-        delta = {"spark.driver.extraClassPath": os.pathsep.join(installed().jars)}
-        spark = settings.spark.model_copy(update={"extra": options(chosen, scratch) | delta | settings.spark.extra})
-        lake = Lake(start_session(spark, scratch=scratch), settings.storage.root)
-        try:
-            written = _written(lake)
-            catalog.register(lake)
-            take_questions_only(lake.spark)
-            _start(lake.spark, chosen)
-            say(f"listening: jdbc:hive2://{chosen.host}:{chosen.port}")
-            _stay(lake, written, chosen.refresh_seconds, stop, say)
-            say("ended")
-        finally:
-            lake.spark.stop()
+    scratch = Path(tempfile.mkdtemp(prefix="reelhouse-sql-"))
+    os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
+    _keep_from_writing(settings, [scratch, Path(os.devnull)], say)
+    # the server's own threads know no classes but those that Java was started with
+    delta = {"spark.driver.extraClassPath": os.pathsep.join(installed().jars)}
+    spark = settings.spark.model_copy(update={"extra": options(chosen, scratch) | delta | settings.spark.extra})
+    lake = Lake(start_session(spark, scratch=scratch), settings.storage.root)
+    try:
+        written = _written(lake)
+        catalog.register(lake)
+        take_questions_only(lake.spark)
+        _start(lake.spark, chosen)
+        say(f"listening: jdbc:hive2://{chosen.host}:{chosen.port}")
+        _stay(lake, written, chosen.refresh_seconds, stop, say)
+        say("ended")
+    finally:
+        lake.spark.stop()
+        for left in scratch.iterdir():  # the folder itself lies where this process may not write any more
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
 
 
 def check_listening(chosen: SqlServerSettings) -> None:
