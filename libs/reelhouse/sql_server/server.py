@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import threading
 import time
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _LOOK_SECONDS = 2.0  # between two looks at whether Java is still there
+_END_SECONDS = 20.0  # Java may take to end
 
 
 def serve(settings: Settings, say: Callable[[str], None]) -> None:
@@ -60,7 +62,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         _stay(lake, written, chosen.refresh_seconds, stop, say)
         say("ended")
     finally:
-        lake.spark.stop()
+        _end_java(lake.spark)
         for left in scratch.iterdir():  # the folder itself lies where this process may not write any more
             shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
 
@@ -162,6 +164,16 @@ def _start(spark: SparkSession, chosen: SqlServerSettings) -> None:
         raise ServerError(f"the SQL server can't start at {chosen.host}:{chosen.port}: {cause.getMessage()}") from error
 
 
+def _end_java(spark: SparkSession) -> None:
+    """It may be gone already, and what stops a session would wait for its answer; there is nothing to save."""
+    java = spark.sparkContext._gateway.proc  # type: ignore[union-attr]
+    java.terminate()
+    try:
+        java.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        java.kill()
+
+
 def _written(lake: Lake) -> set[str]:
     return {table.name for table in tables.ALL.values() if lake.exists(table)}
 
@@ -172,6 +184,8 @@ def _stay(lake: Lake, written: set[str], refresh_seconds: float, stop: threading
     looked = time.monotonic()
     while not stop.wait(min(_LOOK_SECONDS, refresh_seconds)):
         if java.poll() is not None:
+            if stop.wait(_LOOK_SECONDS):  # both were told to end, as a service manager does
+                return
             raise ServerError(f"Java, in which the SQL server runs, ended with status {java.returncode}; start it again")
         if time.monotonic() - looked < refresh_seconds:
             continue
