@@ -44,7 +44,8 @@ BYTES_MAX = 30_000
 IDS = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(VIDEOS)]
 WORDS = ["小猫", "火锅", "street", "dance", "guitar", "早餐", "旅行"]
 FITTING = {
-    "sampling__rows_max": 100, "noise__rows_max": 100, "copies__rows_max": 100, "gates__rows_max": 100, "tags__texts_max": 100,
+    "sampling__rows_max": 100, "sampling__budget": 3, "sampling__active_budget": 3,
+    "noise__rows_max": 100, "copies__rows_max": 100, "gates__rows_max": 100, "tags__texts_max": 100,
     "text__fit_rows_max": 100, "text__hash_buckets": 256, "text__vector_dimension": 8, "vectors__batch_rows": 25,
 }  # fmt: skip
 
