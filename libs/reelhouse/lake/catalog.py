@@ -51,8 +51,8 @@ def register(lake: Lake, statement: str | None = None) -> None:
     # `definitions` is in an order in which each view's parts come before it.
     for name, (comment, sql, own) in definitions.items():
         if name in wanted:
-            columns = ", ".join(f"`{column}` COMMENT {_quoted(said)}" for column, said in own.items())
-            spark.sql(f"CREATE OR REPLACE VIEW {name} {f'({columns})' if own else ''} COMMENT {_quoted(comment)} AS {sql}")
+            columns = ", ".join(f"`{column}` COMMENT {quoted(said)}" for column, said in own.items())
+            spark.sql(f"CREATE OR REPLACE VIEW {name} {f'({columns})' if own else ''} COMMENT {quoted(comment)} AS {sql}")
 
 
 def _register_table(lake: Lake, table: Table) -> None:
@@ -66,11 +66,11 @@ def _register_table(lake: Lake, table: Table) -> None:
             raise StorageError(f"the catalog's own table {table.name} is not Reelhouse's: rename it, or use another spark.metastore")
         spark.sql(f"DROP {'VIEW' if held.get('Type') == 'VIEW' else 'TABLE'} {table.name}")  # the files are not the catalog's: they stay
     if exists:
-        spark.sql(f"CREATE TABLE {table.name} USING DELTA COMMENT {_quoted(table.comment)} LOCATION {_quoted(lake.path(table))}")
+        spark.sql(f"CREATE TABLE {table.name} USING DELTA COMMENT {quoted(table.comment)} LOCATION {quoted(lake.path(table))}")
         return
-    named = ", ".join(f"`{c.name}` COMMENT {_quoted(c.comment)}" for c in table.columns)
+    named = ", ".join(f"`{c.name}` COMMENT {quoted(c.comment)}" for c in table.columns)
     columns = ", ".join(f"CAST(NULL AS {c.type}) AS `{c.name}`" for c in table.columns)
-    spark.sql(f"CREATE VIEW {table.name} ({named}) COMMENT {_quoted(table.comment)} AS SELECT {columns} WHERE false")
+    spark.sql(f"CREATE VIEW {table.name} ({named}) COMMENT {quoted(table.comment)} AS SELECT {columns} WHERE false")
 
 
 def _view_definitions() -> dict[str, tuple[str, str, dict[str, str]]]:
@@ -118,5 +118,6 @@ def _with_parts(wanted: Iterable[str], definitions: dict[str, tuple[str, str, di
     return found
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as a literal of Spark SQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

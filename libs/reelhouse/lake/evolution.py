@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from reelhouse import tables
+from reelhouse.lake.catalog import quoted
 from reelhouse.lake.lake import Lake
 from reelhouse.lake.trouble import storage_errors
 
@@ -25,7 +26,7 @@ def add_missing_columns(lake: Lake) -> list[str]:
         with lake.lock(table.name), storage_errors(f"adding columns to {table.name} at {lake.path(table)}"):
             missing = lake.missing_columns(table)
             if missing:
-                columns = ", ".join(f"`{c.name}` {c.type} COMMENT {_quoted(c.comment)}" for c in missing)
+                columns = ", ".join(f"`{c.name}` {c.type} COMMENT {quoted(c.comment)}" for c in missing)
                 lake.spark.sql(f"ALTER TABLE delta.`{lake.path(table).replace('`', '``')}` ADD COLUMNS ({columns})")
             added += [f"{table.name}.{column.name}" for column in missing]
     lake.mark(marker)
@@ -35,7 +36,3 @@ def add_missing_columns(lake: Lake) -> list[str]:
 def _schema_hash() -> str:
     schema = [(t.name, [(c.name, c.type) for c in t.columns]) for t in tables.ALL.values()]
     return hashlib.sha256(repr(schema).encode()).hexdigest()[:12]
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
