@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 from reelhouse import settings as settings_module
 from reelhouse.lake import Lake, start_session
 from reelhouse.settings import Settings
+from tests import turns
+from tests.newcomer import DONE, first_day
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -21,15 +24,19 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 # The files that take longest come first, so that no worker is left with one of them at the end.
-LONGEST = ("test_command_line", "test_pipeline", "test_kuairec", "test_clips", "test_killed", "test_predict", "test_train", "test_evaluate")
+LONGEST = ("test_command_line", "test_pipeline", "test_kuairec", "test_clips", "test_whole_day", "test_cluster", "test_every_job_killed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The day whose turn of faults is run (tests/faults/conftest.py), the same for every worker of one run."""
-    os.environ.setdefault("REELHOUSE_FAULTS_DAY", str(dt.datetime.now(dt.UTC).date()))
+    """The day whose turn is run (tests/turns.py), the same for every worker of one run."""
+    os.environ.setdefault(turns.DATE, str(dt.datetime.now(dt.UTC).date()))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    marked = [(item, getattr(getattr(item, "function", None), "turn", None)) for item in items]
+    gone = turns.left_out([(item.nodeid, item.path, *turn) for item, turn in marked if turn], config.args)
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in gone])
+    items[:] = [item for item in items if item.nodeid not in gone]
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
@@ -51,6 +58,17 @@ def shared_data() -> Path:
             pytest.fail(f"the real data is missing: {SHARED_DATA}")
         pytest.skip(f"no real data at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a newcomer's first day, the same for every worker; tests read it only. The lake is `warehouse-sample` in it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "newcomer"
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / DONE).exists():
+            first_day(folder)
+    return folder
 
 
 @pytest.fixture

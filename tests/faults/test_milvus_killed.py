@@ -5,12 +5,19 @@ from __future__ import annotations
 import pytest
 
 from reelhouse.vectors import EMBEDDING, VectorStore
+from tests.faults.survived import survives
 from tests.milvus_server import running_server
 from tests.vectors.test_server import killed_at
 
 CALLS = ("create_collection", "do_bulk_insert", "flush", "create_index", "load_collection", "rename_collection")
 
 
+@survives(
+    "a full load into Milvus is killed (SIGKILL) at any step",
+    seconds=120,
+    sees="searches go on with what was there before, whole",
+    mends="the same command",
+)
 @pytest.mark.parametrize("older", [False, True], ids=["a new collection", "in place of an older one"])
 def test_a_load_killed_anywhere_leaves_each_row_once_when_run_again_and_readers_see_no_gap(tmp_path, older):
     steps = [f"{call} {when}" for call in CALLS for when in ("before", "after")]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from pyspark.sql import SparkSession
 
-from reelhouse import lake as lake_module
 from reelhouse import settings as settings_module
 from reelhouse import tables
-from reelhouse.lake import Lake
+from reelhouse.lake import Lake, ledger
 from reelhouse.pipeline import Pipeline, days
 from reelhouse.replay import replay_days
 from tests.deliveries import deliver, text_rows
@@ -47,7 +47,7 @@ def test_a_run_after_the_clock_was_set_back_counts_as_the_later_one(spark: Spark
     run_jobs(spark, tmp_path / "w", deliveries, day, JOBS)
     deliver(deliveries, day, second)
     with monkeypatch.context() as patch:
-        patch.setattr(lake_module.ledger.dt, "datetime", Clock)
+        patch.setattr(ledger, "dt", SimpleNamespace(datetime=Clock, timedelta=dt.timedelta, UTC=dt.UTC))
         run_jobs(spark, tmp_path / "w", deliveries, day, JOBS)
     lake = Lake(spark, str(tmp_path / "w"))
     values = {"storage.root": lake.root, "sources.deliveries": str(deliveries), "spark.master": "local[2]"}

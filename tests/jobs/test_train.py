@@ -112,7 +112,7 @@ def test_horovodrun_with_two_ranks_trains_and_registers_a_model_that_is_right(op
 
 @survives(
     "a rank of a training is killed",
-    seconds=60,
+    seconds=None,
     sees="`rank 1 of 2 was killed (SIGKILL)`, within a minute; no model is registered",
     mends="the same command: training goes on from its last checkpoint",
 )

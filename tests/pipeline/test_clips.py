@@ -17,6 +17,7 @@ from reelhouse.explain import chain, facts
 from reelhouse.lake.environment import installed
 from reelhouse.pipeline import Pipeline
 from reelhouse.similar import similar_videos
+from reelhouse.vectors import KINDS, wanted_rows, with_facts
 from tests.clips import clip_files, write_delivery
 from tests.pipeline.whole_run import run_whole
 
@@ -84,7 +85,9 @@ def test_the_model_trained_on_clips_is_served_with_every_vector(clips: Pipeline)
     ids = {r.video_id for r in vectors.select("video_id").collect()}
     assert len(ids) == 111
     stored = dict(clips.services.vectors.ids_and_checksums("video_embedding", serving.model_version))
-    assert stored == {r.video_id: r.c for r in vectors.select("video_id", F.xxhash64("vector").alias("c")).collect()}
+    arrived, predicted = clips.lake.read(tables.VIDEO_ARRIVALS), clips.lake.read(tables.PREDICTIONS)
+    wanted = with_facts(wanted_rows(vectors, KINDS[0], serving.model_version), arrived, predicted, serving.model_version)
+    assert stored == {r.video_id: r.checksum for r in wanted.select("video_id", "checksum").collect()}
     assert dict(clips.services.vectors.ids_and_checksums("video_hash", serving.model_version)).keys() == ids
     run = clips.lake.read(tables.RUNS).where("job = 'train'").first()
     assert run is not None

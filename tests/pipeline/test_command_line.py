@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
-import os
 import re
-import socket
-import socketserver
-import subprocess
-import sys
-import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
 
-import psutil
 import pytest
 from pyspark.sql import SparkSession
 
@@ -26,98 +14,18 @@ from reelhouse.errors import NotFoundError, SettingsError
 from reelhouse.explain import chain, facts, made_by
 from reelhouse.lake import Lake, catalog
 from reelhouse.pipeline import flow_chart, load_jobs
-from reelhouse.replay import compare
 from reelhouse.sources.records import records
+from tests.newcomer import CHECKOUT, reelhouse, said
 from tests.notebooks import FOUND, NOTEBOOKS, cells, execute
 from tests.typed import Type, typing_in
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-REELHOUSE = Path(sys.prefix) / "bin" / "reelhouse"
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 DAY = dt.date(2026, 1, 1)
-PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-
-
-def reelhouse(
-    folder: Path, *arguments: str, given: str | None = None, environ: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(REELHOUSE), *arguments], cwd=folder, env=environ, input=given, capture_output=True, text=True, timeout=900, check=False
-    )
-
-
-def said(folder: Path, *arguments: str, given: str | None = None, environ: dict[str, str] | None = None) -> str:
-    done = reelhouse(folder, *arguments, given=given, environ=environ)
-    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder where `reelhouse sample` (90 videos, one day) and `reelhouse daily --sample` were run."""
-    folder = tmp_path_factory.mktemp("newcomer")
-    (folder / "home").mkdir()
-    with tempfile.TemporaryDirectory(prefix="rc") as cache:  # with a short path: a socket's address must fit
-        environ = {name: value for name, value in os.environ.items() if name not in ("TMPDIR", "TEMP", "TMP")}
-        environ |= {"HOME": str(folder / "home"), "REELHOUSE_CACHE": cache}
-        with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Gateway) as gateway:
-            threading.Thread(target=gateway.serve_forever, daemon=True).start()
-            environ |= dict.fromkeys(PROXIES, f"http://127.0.0.1:{gateway.server_address[1]}")
-            said(folder, "sample", "--videos", "90", "--days", "1", environ=environ)
-            watch = _Watch(Path(cache), folder, CHECKOUT)
-            (folder / "daily.txt").write_text(said(folder, "daily", "--sample", environ=environ), encoding="utf-8")
-            elsewhere, known = watch.end()
-            gateway.shutdown()
-        (folder / "elsewhere.txt").write_text("\n".join(elsewhere))
-        (folder / "asked.txt").write_text("\n".join(_Gateway.asked))
-        (folder / "scratch.txt").write_text("\n".join(path.removeprefix(cache) for path in known if path.startswith(cache)))
-    return folder
-
-
-class _Gateway(socketserver.StreamRequestHandler):
-    """Stands where a way to the outer network would be, lets nothing through and remembers what was asked for."""
-
-    asked: ClassVar[list[str]] = []
-
-    def handle(self) -> None:
-        self.asked.append(self.rfile.readline().decode(errors="replace").strip())
-
-
-class _Watch(threading.Thread):
-    """Sees where the processes that a command starts have files and sockets open, and Java its counters, outside of `known`,
-    and which other machines they talk to."""
-
-    def __init__(self, *known: Path) -> None:
-        super().__init__(daemon=True)
-        self._known, self._seen, self._over = tuple(map(str, known)), set[str](), threading.Event()
-        self._others = {child.pid for child in psutil.Process().children()}  # such as the tests' own Spark
-        self.start()
-
-    def _look(self) -> Iterator[str]:
-        started = [child for child in psutil.Process().children() if child.pid not in self._others]
-        for child in started + [below for one in started for below in one.children(recursive=True)]:
-            yield from (str(file) for file in Path("/tmp").glob(f"hsperfdata_*/{child.pid}"))
-            try:
-                yield from (file.path for file in child.open_files())
-                for connection in child.net_connections("all"):
-                    if connection.family == socket.AF_UNIX:
-                        yield str(connection.laddr)
-                    elif connection.raddr and not ipaddress.ip_address(connection.raddr.ip.removeprefix("::ffff:")).is_loopback:
-                        yield f"//{connection.raddr.ip}:{connection.raddr.port}"
-            except psutil.Error:
-                continue
-
-    def run(self) -> None:
-        while not self._over.wait(0.3):
-            with suppress(psutil.NoSuchProcess):
-                self._seen.update(self._look())
-
-    def end(self) -> tuple[list[str], list[str]]:
-        """Paths in the system's folder for temporary files with addresses of other machines, and paths in `known`."""
-        self._over.set()
-        self.join()
-        known = {path for path in self._seen if path.startswith(self._known)}
-        return sorted(path for path in self._seen - known if path.startswith(("/tmp/", "//"))), sorted(known)
+def folder(newcomer: Path) -> Path:
+    return newcomer
 
 
 @pytest.fixture
@@ -275,38 +183,6 @@ def test_an_unknown_setting_and_a_missing_source_are_one_sentence(tmp_path: Path
     assert "Traceback" not in wrong.stderr
     typed = typing_in(tmp_path, spark, monkeypatch)
     assert "no source is set" in typed("daily", "--date", "2026-01-01", code=SettingsError.exit_code).output
-
-
-def python_of_a_cluster(folder: Path) -> Path:
-    """An interpreter that knows every library but Reelhouse itself, as on machines that only run executors."""
-    own = (str(CHECKOUT), str(CHECKOUT / "libs"))
-    forget = (
-        "import sys\n"
-        f"sys.path[:] = [entry for entry in sys.path if entry not in {own} and '__editable__' not in entry]\n"
-        "sys.meta_path[:] = [finder for finder in sys.meta_path if '__editable__' not in getattr(finder, '__module__', '')]\n"
-    )
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(forget, encoding="utf-8")
-    python = folder / "python"
-    python.write_text(f'#!/bin/sh\nPYTHONPATH={folder}:$PYTHONPATH exec {sys.executable} "$@"\n', encoding="utf-8")
-    python.chmod(0o755)
-    for package in ("reelhouse", "jobs"):
-        missing = subprocess.run([python, "-c", f"import {package}"], cwd=folder, capture_output=True, text=True, check=False)
-        assert f"No module named '{package}'" in missing.stderr
-    return python
-
-
-def test_the_same_day_on_two_executor_processes_gives_the_same_rows(folder: Path, lake: Lake):
-    root = folder / "cluster"
-    said(
-        folder, "daily", "--date", "2026-01-01", "--root", str(root), "--set", f"sources.deliveries={folder / 'sample' / 'deliveries'}",
-        "--set", "spark.master=local-cluster[2,1,2048]", environ=os.environ | {"PYSPARK_PYTHON": str(python_of_a_cluster(folder / "bare"))},
-    )  # fmt: skip
-    compared = list(compare(lake, Lake(lake.spark, str(root)), DAY, DAY))
-    assert [c for c in compared if not c.same] == []
-    assert {"silver.frames", "silver.features", "silver.video_text", "gold.label_noise", "gold.predictions", "ops.serving"} <= {
-        c.table for c in compared
-    }
 
 
 def test_the_five_questions_of_the_readme_have_answers(lake: Lake):

@@ -25,6 +25,7 @@ from reelhouse.settings import CONF, Settings
 from reelhouse.takedown import pseudonym
 from reelhouse.vectors import KINDS
 from tests.deliveries import deliver, text_rows
+from tests.turns import WHOLE_DAYS, in_turn
 from tests.typed import Type, typing_in
 
 DAY1, DAY2, DAY3 = dt.date(2026, 1, 1), dt.date(2026, 1, 2), dt.date(2026, 1, 3)
@@ -134,6 +135,7 @@ def test_only_declared_tables_are_read_and_written(opened, whole_days):
         assert {s.table for s in record.reads if s.slice == "before"} <= {*job.previous, *job.writes}, job.name
 
 
+@in_turn(WHOLE_DAYS, seconds=240)
 def test_three_days_delivered_out_of_order_equal_the_days_done_in_order_once_the_stale_ones_are_recomputed(
     opened, deliveries: Path, tmp_path: Path
 ):

@@ -17,7 +17,7 @@ from reelhouse.errors import NotFoundError, SettingsError
 from reelhouse.lake import Lake
 from reelhouse.replay import compare
 from tests.deliveries import deliver, text_rows
-from tests.pipeline.test_command_line import python_of_a_cluster
+from tests.pipeline.test_cluster import python_of_a_cluster
 from tests.schedule.shell import shelled
 from tests.typed import typing_in
 

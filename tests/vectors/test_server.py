@@ -18,6 +18,7 @@ import pytest
 from reelhouse.errors import SettingsError, StorageError, VectorStoreError
 from reelhouse.vectors import EMBEDDING, FIELDS, HASH, FullLoad, VectorStore, import_folder, only
 from reelhouse.vectors.bulk import gathered, write_file
+from tests.faults.survived import survives
 from tests.milvus_server import MilvusServer, running_server
 
 VERSION = "f00d"
@@ -278,6 +279,12 @@ def test_a_load_killed_at_any_step_leaves_each_row_once_when_run_again_and_reade
     assert killed_at(server, store, tmp_path, steps, older=False) == []
 
 
+@survives(
+    "the Milvus server is killed during a load",
+    seconds=None,
+    sees="`Milvus at … does not answer within 60 s (vectors.timeout_seconds)`; searches go on as soon as it is back",
+    mends="start it, then the same command: the load begins anew",
+)
 def test_a_server_that_is_killed_is_a_named_error_and_after_its_restart_the_load_is_made_again(tmp_path):
     rows = table(600)
     with running_server(tmp_path / "milvus") as server:

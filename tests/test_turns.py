@@ -1,0 +1,54 @@
+"""What `make test` runs of the long tests: a turn a date, short enough, and every test in one; and the README's table of faults."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from tests.faults.survived import declared_faults, table
+from tests.turns import DATE, FAULTS, SECONDS_OF_A_TURN, TESTS, WHOLE_DAYS, chosen, left_out, turns
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+LONG = [("killed[a]", 170), ("killed[b]", 170), ("disk", 50), ("clock", 30), ("race", 900), ("worker", 30)]
+
+
+def test_turns_are_short_and_hold_every_test_that_is_short_enough_once():
+    parts = turns(LONG, 240)
+    seconds = dict(LONG)
+    assert all(sum(seconds[name] for name in part) <= 240 for part in parts)
+    assert sorted(name for part in parts for name in part) == ["clock", "disk", "killed[a]", "killed[b]", "worker"]
+    assert turns(LONG[::-1], 240) == parts
+
+
+def test_every_turn_comes_within_as_many_days_as_there_are_turns_and_a_date_always_has_the_same():
+    first, parts = dt.date(2026, 1, 1), turns(LONG, 240)
+    shown = [chosen(LONG, 240, str(first + dt.timedelta(days=n))) for n in range(len(parts))]
+    assert sorted(map(sorted, shown)) == sorted(map(sorted, parts))
+    assert chosen(LONG, 240, "0") == set(parts[0])
+    assert chosen(LONG, 240, "all") == {name for name, _ in LONG}
+    assert chosen(LONG, 240, "none") == chosen([], 240, "all") == chosen([], 240, "3") == set()
+
+
+def test_what_is_named_runs_each_pool_has_a_turn_of_its_own_and_the_variable_overrules_all(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(TESTS.parent)
+    monkeypatch.delenv("REELHOUSE_TURN", raising=False)
+    monkeypatch.setenv(DATE, str(dt.date.fromordinal(4)))
+    disk, day = TESTS / "faults" / "test_disk.py", TESTS / "airflow" / "test_day.py"
+    long = [("a", disk, FAULTS, 200), ("b", disk, FAULTS, 190), ("c", day, WHOLE_DAYS, 400), ("d", day, WHOLE_DAYS, 300)]
+    assert left_out(long, []) == left_out(long, ["tests"]) == left_out(long, ["."]) == {"b", "d"}
+    assert left_out(long, ["tests/faults"]) == left_out(long, ["tests/faults/test_disk.py::test_x"]) == {"d"}
+    assert left_out(long, ["tests/airflow", "tests/jobs"]) == {"b"}
+    monkeypatch.setenv("REELHOUSE_TURN", "1")
+    assert left_out(long, []) == left_out(long, ["tests/faults"]) == {"a", "c"}
+    monkeypatch.setenv("REELHOUSE_TURN", "all")
+    assert left_out(long, []) == set()
+    monkeypatch.setenv("REELHOUSE_TURN", "none")
+    assert left_out(long, ["tests/airflow"]) == {"a", "b", "c", "d"}
+    assert SECONDS_OF_A_TURN.keys() == {FAULTS, WHOLE_DAYS}
+
+
+def test_the_table_of_faults_in_the_readme_is_what_the_tests_declare():
+    """`python -m tests.faults.survived` prints it."""
+    assert table(declared_faults()) in README.read_text(encoding="utf-8")

@@ -1,0 +1,68 @@
+"""Which of the long tests run: those whose file or folder is named, else the turn of the date (`make test`).
+
+REELHOUSE_TURN overrules that: `all`, `none`, or the number of a turn. Two pools take turns beside each other: faults, and whole days.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+TESTS = Path(__file__).resolve().parent
+FAULTS, WHOLE_DAYS = "faults", "whole days"
+SECONDS_OF_A_TURN = {FAULTS: 240, WHOLE_DAYS: 480}  # of each pool's share of a day, on two cores that do nothing else
+DATE = "REELHOUSE_TURN_DATE"  # set by tests/conftest.py: one for every worker of a run
+_Test = TypeVar("_Test", bound=Callable[..., Any])
+
+
+def in_turn(pool: str, *, seconds: int) -> Callable[[_Test], _Test]:
+    """Declare that a test is not run every time. seconds: how long it takes alone (with parameters: each)."""
+
+    def declared(test: _Test) -> _Test:
+        test.turn = (pool, seconds)  # type: ignore[attr-defined]
+        return test
+
+    return declared
+
+
+def turns(tests: Iterable[tuple[str, int]], most: int) -> list[list[str]]:
+    """Cut tests (name, seconds) into turns of at most so many seconds, the longest first; one that takes longer is in none.
+
+    Depends on the tests only, so that a date always has the same turn.
+    """
+    filled: list[tuple[int, list[str]]] = []
+    for name, seconds in sorted(tests, key=lambda test: (-test[1], test[0])):
+        if seconds > most:
+            continue
+        at = next((i for i, (used, _) in enumerate(filled) if used + seconds <= most), None)
+        if at is None:
+            filled.append((seconds, [name]))
+        else:
+            filled[at] = (filled[at][0] + seconds, [*filled[at][1], name])
+    return [names for _, names in filled]
+
+
+def chosen(tests: Sequence[tuple[str, int]], most: int, asked: str) -> set[str]:
+    """Names of the tests (name, seconds) of one pool that run. asked: all, none, the number of a turn, or a date."""
+    if asked in ("all", "none"):
+        return {name for name, _ in tests} if asked == "all" else set()
+    parts = turns(tests, most)
+    number = int(asked) if asked.isdigit() else dt.date.fromisoformat(asked).toordinal()
+    return set(parts[number % len(parts)]) if parts else set()
+
+
+def left_out(tests: Iterable[tuple[str, Path, str, int]], arguments: Sequence[str]) -> set[str]:
+    """Names of those tests (name, file, pool, seconds) that don't run, where pytest was given the arguments."""
+    asked = os.environ.get("REELHOUSE_TURN")
+    named = [Path(argument.split("::")[0]).resolve() for argument in arguments]
+    pools: dict[str, list[tuple[str, int]]] = {}
+    spared = set()
+    for name, file, pool, seconds in tests:
+        if not asked and any(path == file or (path in file.parents and TESTS in path.parents) for path in named):
+            spared.add(name)
+        pools.setdefault(pool, []).append((name, seconds))
+    kept = {name for pool, of_pool in pools.items() for name in chosen(of_pool, SECONDS_OF_A_TURN[pool], asked or os.environ[DATE])}
+    return {name for of_pool in pools.values() for name, _ in of_pool} - kept - spared
