@@ -18,13 +18,14 @@ from urllib.parse import urlparse
 
 import psutil
 
+from jobs import load_vectors
 from reelhouse import settings as settings_module
 from reelhouse import tables
 from reelhouse.errors import ReelhouseError
 from reelhouse.lake import Lake, RunRecord, Slice, start_session
 from reelhouse.pipeline import Pipeline
 from reelhouse.tables import Table
-from reelhouse.vectors import KINDS, wanted_rows
+from reelhouse.vectors import FIELDS, KINDS, import_folder, wanted_rows, write_files
 from tests.benchmarks import scale_lake
 
 # Videos clustered exactly; the others join the cluster of their nearest neighbour among these. base.yml's 500,000 take hours on two cores.
@@ -105,18 +106,19 @@ def files_of(lake: Lake, table: Table) -> dict[str, float]:
 
 
 def vector_files(pipeline: Pipeline, videos: int) -> dict[str, Any]:
-    """The rows that load_vectors sends, written to files by Spark."""
+    """The files of both collections that load_vectors lets a Milvus server import, written by Spark as the job does."""
     run = pipeline._run(pipeline.job("load_vectors"), scale_lake.DAY)
-    folder = Path(pipeline.lake.root) / "vector-files"
-    found = {}
+    parent, found = Path(pipeline.lake.root) / "vector-files", {}
     for kind in KINDS:
-        rows = wanted_rows(run.current(kind.table), kind, scale_lake.MODEL)
-        target = folder / kind.name
-        rows.write.mode("overwrite").parquet(str(target))
-        paths = list(target.glob("*.parquet"))
-        found[kind.name] = {"a_partition": len(paths), "mb_a_file": sum(p.stat().st_size for p in paths) / 2**20 / len(paths)}
-    shutil.rmtree(folder)
-    return {"files": found, "note": "Parquet: video_id, vector, checksum, data_date"}
+        rows = load_vectors.facts_of(run, scale_lake.MODEL, wanted_rows(run.current(kind.table), kind, scale_lake.MODEL))
+        folder = import_folder(str(parent), kind.name)
+        files = write_files(rows, kind.name, folder, pipeline.settings.vectors.import_rows)
+        if (written := sum(file.rows for file in files)) != pipeline.lake.read(kind.table).count():
+            raise ReelhouseError(f"{written} rows of {kind.name} were written to files: not those of {kind.table.name}")
+        size = sum(path.stat().st_size for path in folder.rglob("*.npy"))
+        found[kind.name] = {"a_partition": len(files), "mb_a_file": size / 2**20 / len(files)}
+    shutil.rmtree(parent)
+    return {"files": found, "note": "a folder of .npy files each: " + ", ".join(FIELDS)}
 
 
 def repeat(pipeline: Pipeline, videos: int) -> dict[str, Any]:
