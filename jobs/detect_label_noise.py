@@ -51,6 +51,7 @@ def build(
     result = o2u_scores(
         vectors[at[there]],
         given,
+        keys=(rows["video_id"] + "\0" + rows["label_id"]).to_numpy(str),
         seed=SEED,
         folds=settings.folds,
         cycles=settings.cycles,

@@ -98,9 +98,9 @@ def load_all(run: Run, kind: Kind, version: str, rows: DataFrame) -> int:
             count, checksum = sum(file.rows for file in files), sum(file.checksum for file in files)
         else:
             wanted = run.keep(wanted)
-            count = made.upsert(streamed(wanted, settings.batch_rows))
-            checksum = int(wanted.agg(F.sum(F.col("checksum").cast("decimal(38,0)"))).collect()[0][0])
-        made.finish(count, checksum % 2**64, settings.import_minutes)
+            count, checksum = wanted.agg(F.count("*"), F.sum(F.col("checksum").cast("decimal(38,0)"))).collect()[0]
+            made.upsert(streamed(wanted, count, settings.batch_rows))
+        made.finish(count, int(checksum) % 2**64, settings.import_minutes)
     return count
 
 
@@ -122,7 +122,7 @@ def facts_of(run: Run, version: str, rows: DataFrame) -> DataFrame:
 
 def send(run: Run, kind: Kind, version: str, rows: DataFrame) -> int:
     run.progress(f"loading {collection_name(kind.name, version)}")
-    stream = streamed(facts_of(run, version, rows), run.settings.vectors.batch_rows)
+    stream = streamed(facts_of(run, version, rows), rows.count(), run.settings.vectors.batch_rows)
     return run.vectors.upsert(kind.name, version, stream)
 
 

@@ -47,11 +47,12 @@ def reconcile(run: Run, kind: Kind, version: str) -> Counter[str]:
     rows, day = run.current(kind.table), str(run.date)
     if not run.vectors.is_current(kind.name, version):
         return Counter(missing=load_all(run, kind, version, wanted_rows(rows, kind, version)))
-    wanted = facts_of(run, version, wanted_rows(rows, kind, version, run.vectors.newer(kind.name, version, than=day)))
-    before = compare(run, kind, version, wanted)
+    ids = wanted_rows(rows, kind, version, run.vectors.newer(kind.name, version, than=day))
+    wanted, count = facts_of(run, version, ids), ids.count()
+    before = compare(run, kind, version, wanted, count)
     if before:
         repair(run, kind, version, wanted, before)
-        after = compare(run, kind, version, wanted)
+        after = compare(run, kind, version, wanted, count)
         if after:
             examples = "; ".join(f"{d.video_id} is {d.kind}" for d in after[:3])
             raise VectorStoreError(
@@ -61,8 +62,9 @@ def reconcile(run: Run, kind: Kind, version: str) -> Counter[str]:
     return Counter(d.kind for d in before)
 
 
-def compare(run: Run, kind: Kind, version: str, wanted: DataFrame) -> list[Difference]:
-    in_delta = streamed(wanted.select("video_id", "checksum"), IDS_FOR_A_VECTOR * run.settings.vectors.batch_rows, in_order=True)
+def compare(run: Run, kind: Kind, version: str, wanted: DataFrame, count: int) -> list[Difference]:
+    at_once = IDS_FOR_A_VECTOR * run.settings.vectors.batch_rows
+    in_delta = streamed(wanted.select("video_id", "checksum"), count, at_once, in_order=True)
     in_milvus = run.vectors.ids_and_checksums(kind.name, version, upto=str(run.date))
     return list(differences(((row.video_id, row.checksum) for row in in_delta), in_milvus))
 
@@ -73,4 +75,4 @@ def repair(run: Run, kind: Kind, version: str, wanted: DataFrame, found: list[Di
     if again:
         ids = run.spark.createDataFrame(again, "video_id string")
         rows = wanted.join(ids, on="video_id", how="left_semi").select(*FIELDS)
-        run.vectors.upsert(kind.name, version, streamed(rows, run.settings.vectors.batch_rows))
+        run.vectors.upsert(kind.name, version, streamed(rows, len(again), run.settings.vectors.batch_rows))

@@ -10,6 +10,7 @@ from reelhouse.errors import ModelNotFoundError, PromotionError
 from reelhouse.promotion import newest_day, overview, promote, reject, rollback
 from reelhouse.training.champion import champions_of
 from tests.jobs.small_lake import DAY, NEXT, SmallLake, random_model
+from tests.turns import WHOLE_DAYS, in_turn
 
 OLD, NEW, ODD = "aaaa00000000", "bbbb00000000", "cccc00000000"
 
@@ -68,6 +69,7 @@ def served(spark, tmp_path_factory):
     lake.services.close()
 
 
+@in_turn(WHOLE_DAYS, seconds=150)
 def test_a_promotion_a_rollback_and_a_rejection_follow_each_other_and_readers_never_lack_a_video(served):
     everything = [f"v{i:03d}" for i in range(10)]
     assert newest_day(served.lake) == DAY

@@ -57,6 +57,31 @@ def test_vectors_may_differ_by_the_tolerance_and_no_more(spark, tmp_path: Path, 
         assert found.largest_difference == pytest.approx(0.0 if vector == [0.6, 0.8] else 4e-4, abs=1e-6)
 
 
+def label(name="pets", path="Pets", probability=0.7):
+    return {"label_id": name, "path": path, "probability": probability}
+
+
+@pytest.mark.parametrize(
+    ("top", "same"),
+    [
+        ([label(probability=0.7 + 1e-8), label("food")], True),
+        ([label(probability=0.7009), label("food")], True),
+        ([label(probability=0.702), label("food")], False),
+        ([label(path="Animals"), label("food")], False),
+        ([label()], False),
+        ([label(probability=None), label("food")], False),
+        (None, False),
+    ],
+)
+def test_numbers_in_structs_may_differ_by_the_tolerance_and_what_is_beside_them_not_at_all(spark, tmp_path: Path, top, same: bool):
+    one, other = SmallLake(spark, tmp_path / "one"), SmallLake(spark, tmp_path / "other")
+    for lake, said in ((one, [label(), label("food")]), (other, top)):
+        rows = [{"video_id": "a", "task": "category", "top": None}, {"video_id": "b", "task": "category", "top": said}]
+        lake.write(tables.PREDICTIONS, rows, DAY, model_version="m")
+    (found,) = compare(one.lake, other.lake, DAY, DAY)
+    assert (found.exact, found.unlike_share, found.same) == (True, 0.0 if same else 0.5, same)
+
+
 @pytest.mark.parametrize(("unlike", "same"), [(0, True), (1, True), (2, False)])
 def test_of_a_hundred_hashes_one_may_differ(spark, tmp_path: Path, unlike: int, same: bool):
     one, other = SmallLake(spark, tmp_path / "one"), SmallLake(spark, tmp_path / "other")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +18,15 @@ from reelhouse.pipeline import Pipeline, days, load_jobs
 from reelhouse.run import Services
 from reelhouse.settings import Settings
 from reelhouse.tables import Column, Table
+from reelhouse.tables.schema import spark_type
 from reelhouse.training.champion import GATES
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as SparkColumn
     from pyspark.sql import DataFrame
 
-# Inexact columns: numbers may differ by so much, and other values (texts made of numbers, hash bits) in so large a share of rows.
+# Inexact columns: numbers may differ by so much (those in structs as well), and other values (texts made of numbers, hash bits) in so
+# large a share of rows.
 TOLERANCE = 1e-3
 UNLIKE_SHARE = 0.01
 _NOT_COMPARED = ("ops.runs",)
@@ -130,7 +134,7 @@ def _inexact(table: Table, a: DataFrame, b: DataFrame) -> tuple[float, float]:
         return 0.0, 0.0
     both = a.alias("a").join(b.alias("b"), on=table.key, how="inner")
     numeric = [F.max(_difference(c)) for c in columns if _is_numeric(c)]
-    unlike = [F.avg((~F.col(f"a.{c.name}").eqNullSafe(F.col(f"b.{c.name}"))).cast("double")) for c in columns if not _is_numeric(c)]
+    unlike = [F.avg(_differs(c).cast("double")) for c in columns if not _is_numeric(c)]
     values = both.agg(*[x.alias(f"x{i}") for i, x in enumerate([*numeric, *unlike])]).first() or ()
     found = [value or 0.0 for value in values]
     return max(found[: len(numeric)], default=0.0), max(found[len(numeric) :], default=0.0)
@@ -138,6 +142,26 @@ def _inexact(table: Table, a: DataFrame, b: DataFrame) -> tuple[float, float]:
 
 def _is_numeric(column: Column) -> bool:
     return column.type in ("int", "bigint", "float", "double", "array<float>", "array<double>")
+
+
+def _differs(column: Column) -> SparkColumn:
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import ArrayType, DoubleType, StructType
+
+    a, b = F.col(f"a.{column.name}"), F.col(f"b.{column.name}")
+    kind = spark_type(column.type)
+    inside = kind.elementType if isinstance(kind, ArrayType) else None
+    if not isinstance(inside, StructType):
+        return ~a.eqNullSafe(b)
+
+    def alike(x: SparkColumn, y: SparkColumn) -> SparkColumn:
+        near = [
+            F.abs(x[f.name] - y[f.name]) <= TOLERANCE if f.dataType == DoubleType() else x[f.name].eqNullSafe(y[f.name]) for f in inside
+        ]
+        return F.coalesce(functools.reduce(operator.and_, near), F.lit(False))
+
+    near = (F.size(a) == F.size(b)) & F.forall(F.zip_with(a, b, alike), lambda same: same)
+    return ~(a.eqNullSafe(b) | F.coalesce(near, F.lit(False)))
 
 
 def _difference(column: Column) -> SparkColumn:

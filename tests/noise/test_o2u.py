@@ -199,6 +199,17 @@ def test_the_order_of_the_rows_has_no_influence(seed: int) -> None:
     assert same(o2u_scores(x, labels, **FEW), o2u_scores(x[order], labels[order], **FEW), order)
 
 
+def test_rows_that_are_named_keep_their_folds_when_the_last_bits_of_their_features_change() -> None:
+    x, labels, _ = planted(90, 0.2, seed=3)
+    names = np.array([f"v{(row * 37) % 90:02d}" for row in range(90)])
+    first, moved = o2u_scores(x, labels, keys=names, **FEW), o2u_scores(np.nextafter(x, np.float32(9)), labels, keys=names, **FEW)
+    np.testing.assert_allclose(moved.losses, first.losses, atol=1e-3)
+    order = np.random.default_rng(1).permutation(90)
+    assert same(first, o2u_scores(x[order], labels[order], keys=names[order], **FEW), order)
+    other = o2u_scores(x, labels, keys=names[::-1], **FEW)  # the names do decide
+    assert np.abs(other.losses - first.losses).max() > 0.01
+
+
 def test_the_names_of_the_classes_have_no_influence_but_on_the_names() -> None:
     x, labels, truth = planted(300, 0.2, seed=4)
     names = np.array([3, 70, 71, 900])

@@ -19,6 +19,7 @@ from reelhouse.replay import compare
 from tests.deliveries import deliver, text_rows
 from tests.pipeline.test_cluster import python_of_a_cluster
 from tests.schedule.shell import shelled
+from tests.turns import WHOLE_DAYS, in_turn
 from tests.typed import typing_in
 
 DAY = dt.date(2026, 1, 1)
@@ -30,6 +31,7 @@ def on_a_cluster(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return shelled(line, environ)
 
 
+@in_turn(WHOLE_DAYS, seconds=140)
 def test_a_job_on_executors_writes_the_rows_that_it_writes_here_and_its_failure_is_the_lines(
     tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ):

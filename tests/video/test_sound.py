@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +43,20 @@ def test_the_log_mel_spectrum_agrees_with_scipy_and_triangles_drawn_by_hand():
                 bank[k, band] = (high - m) / (high - middle)
     expected = np.log(magnitude.T @ bank + 0.01)
     np.testing.assert_allclose(audio.log_mel(samples), expected, atol=2e-3)
+
+
+def test_the_number_of_threads_changes_no_bit():
+    program = (
+        "import hashlib, numpy as np; from reelhouse.video import audio; "
+        "noise = np.random.default_rng(1).normal(0, 0.1, (20, audio.PATCH)).astype(np.float32); "
+        "print(hashlib.sha256(b''.join(audio.log_mel(one).tobytes() for one in noise)).hexdigest())"
+    )
+    said = {
+        subprocess.run([sys.executable, "-c", program], env=os.environ | {"OMP_NUM_THREADS": n}, check=True, capture_output=True).stdout
+        for n in ("1", "2")
+    }
+    assert len(said) == 1
+    assert len(said.pop()) == 65
 
 
 def test_silence_is_the_logarithm_of_the_floor_everywhere_and_does_not_move():

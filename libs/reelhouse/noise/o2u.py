@@ -48,6 +48,7 @@ def o2u_scores(
     features: np.ndarray,
     labels: np.ndarray,
     *,
+    keys: np.ndarray | None = None,
     seed: int = 0,
     folds: int = 6,
     cycles: int = 3,
@@ -57,7 +58,9 @@ def o2u_scores(
     """Find labels that are likely wrong.
 
     features: (n, d), frozen vectors of any length. labels: (n,) integers, -1 = masked. Classes with fewer than
-    `minimum_per_class` labels are left out. Result: NoiseScores, in the order of the rows; the order itself has no influence.
+    `minimum_per_class` labels are left out. keys: (n,) what names a row, no two alike; without them rows are told apart by what they
+    hold, and then a feature's last bit can deal the rows to other folds. Result: NoiseScores, in the order of the rows; the order
+    itself has no influence.
     Raises VectorError naming the first row that is not finite, LabelError when fewer than two classes can be judged.
 
     Source: O2U-Net (Huang, Qu, Jia and Zhao, ICCV 2019): pre-train, then cycles of the learning rate from high to low
@@ -69,7 +72,7 @@ def o2u_scores(
     """
     features, labels = _checked(features, labels)
     rows = _judged(labels, max(minimum_per_class, 2))
-    order = rows[_by_content(features[rows], labels[rows])]
+    order = rows[_by_content(features[rows], labels[rows]) if keys is None else np.argsort(keys[rows], kind="stable")]
     classes, given = np.unique(labels[order], return_inverse=True)
     if len(classes) < 2:
         raise LabelError(

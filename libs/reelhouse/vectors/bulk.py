@@ -172,9 +172,9 @@ class FullLoad:
                     "(vectors.import_minutes). See the server's load, then run load_vectors again: it begins anew."
                 )
 
-    def upsert(self, rows: Iterable[Any]) -> int:
+    def upsert(self, rows: Iterable[Any]) -> None:
         """In place of import_files, where server and executors share no folder."""
-        return self._store.upsert(self._kind, self._version, rows, into=self.staging)
+        self._store.upsert(self._kind, self._version, rows, into=self.staging)
 
     def finish(self, rows: int, checksum: int, minutes: float) -> None:
         """Count and checksums verified, indexed, in memory: then the collection takes its name, and that of an older one."""

@@ -67,10 +67,16 @@ def with_facts(wanted: DataFrame, arrivals: DataFrame, predictions: DataFrame, v
     return facts.withColumn("checksum", F.xxhash64("vector", "domain", "author", "published_at")).select(*FIELDS)
 
 
-def streamed(rows: DataFrame, rows_at_once: int, *, in_order: bool = False) -> Iterator[Any]:
-    """The rows, one after the other, on this machine, which holds about rows_at_once of them (twice that: the next ones are fetched
-    meanwhile). in_order: by the UTF-8 bytes of video_id."""
-    parts = max(1, -(-rows.count() // rows_at_once))
-    ranges = rows.repartitionByRange(parts, "video_id").sortWithinPartitions("video_id")
-    cut = ranges if in_order else rows.repartition(parts, "video_id")
+def streamed(rows: DataFrame, count: int, rows_at_once: int, *, in_order: bool = False) -> Iterator[Any]:
+    """The rows, `count` of them, one after the other, on this machine, which holds about rows_at_once of them (twice that: the next
+    ones are fetched meanwhile). in_order: by the UTF-8 bytes of video_id."""
+    parts = -(-count // rows_at_once)
+    if parts <= 1:
+        cut = rows.coalesce(1)
+    elif in_order:
+        cut = rows.repartitionByRange(parts, "video_id")
+    else:
+        cut = rows.repartition(parts, "video_id")
+    if in_order:
+        cut = cut.sortWithinPartitions("video_id")
     return iter(cut.toLocalIterator(prefetchPartitions=True))

@@ -37,25 +37,26 @@ def mel(hertz: np.ndarray | float) -> np.ndarray:
 
 @cache
 def mel_filters() -> np.ndarray:
-    """(257, 64) float32: triangles, equally spaced and half overlapping on the mel scale, each of height 1."""
+    """(257, 64) float64: triangles, equally spaced and half overlapping on the mel scale, each of height 1."""
     edges = np.linspace(mel(LOWEST), mel(HIGHEST), BANDS + 2)
     bins = mel(np.arange(FFT // 2 + 1) * RATE / FFT)[:, None]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
+    return np.maximum(0.0, np.minimum(rising, falling))
 
 
 def log_mel(samples: np.ndarray) -> np.ndarray:
     """Log-mel spectrum of (PATCH,) float32 samples in -1..1: (96, 64) float32, natural logarithm of magnitude + 0.01.
 
     Source: the input of VGGish (Hershey et al. 2017): periodic Hann window of 25 ms, hop 10 ms, 64 bands 125-7500 Hz.
+    In double precision: a product's last bits depend on the number of threads, and are rounded away.
     """
     if samples.shape != (PATCH,):
         raise ValueError(f"{PATCH} samples are wanted, got {samples.shape}")
     windows = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float32), WINDOW)[::HOP]
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
-    magnitude = np.abs(np.fft.rfft(windows * hann, FFT)).astype(np.float32)
-    return np.log(magnitude @ mel_filters() + np.float32(FLOOR))
+    magnitude = np.abs(np.fft.rfft(windows * hann, FFT))
+    return np.log(magnitude @ mel_filters() + FLOOR).astype(np.float32)
 
 
 def summary(spectrum: np.ndarray) -> np.ndarray:
