@@ -168,6 +168,20 @@ def test_a_server_that_does_not_answer_is_named_by_its_setting(root: Path):
     assert found.told.startswith(f"nothing answers at 127.0.0.1:{port} (")
 
 
+def test_the_port_of_the_sql_server_is_free_in_use_or_can_not_be_listened_to(root: Path):
+    with socket.socket() as there:
+        there.bind(("127.0.0.1", 0))
+        port = there.getsockname()[1]
+        there.listen()
+        found = doctor.sql_port(settings_of(root, sql_server__port=port))
+        assert (found.level, found.about) == ("ok", "sql_server.port")
+        assert found.told.startswith(f"something listens at 127.0.0.1:{port}: ")
+    assert doctor.sql_port(settings_of(root, sql_server__port=port)).told == f"127.0.0.1:{port} is free"
+    elsewhere = doctor.sql_port(settings_of(root, sql_server__host="192.0.2.1", sql_server__port=port))
+    assert elsewhere.level == "warning"
+    assert elsewhere.told.startswith(f"the SQL server can't listen at 192.0.2.1:{port}: ")
+
+
 def test_another_version_than_the_locked_is_found(tmp_path: Path):
     lock = tmp_path / "requirements.lock"
     lock.write_text("numpy==2.0.0 \\\n    --hash=sha256:0\npyspark==4.0.1\n")

@@ -66,6 +66,7 @@ def examine(settings: Settings, *, thorough: bool = False, lock: Path = LOCK) ->
     yield from machine(settings)
     yield from decoding(settings)
     yield from servers(settings)
+    yield sql_port(settings)
     root = local_root(settings)
     if root is None:
         yield Finding("ok", "tables", f"{settings.storage.root} is no local folder: its files are not looked at")
@@ -248,6 +249,24 @@ def servers(settings: Settings) -> Iterator[Finding]:
             yield Finding("wrong", name, told, f"start that server, or correct {name}")
         else:
             yield Finding("ok", name, f"{address.hostname}:{port} answers")
+
+
+def sql_port(settings: Settings) -> Finding:
+    """Whether `reelhouse sql-server` could listen, or something does."""
+    from reelhouse.sql_server.server import check_port
+
+    host, port = settings.sql_server.host, settings.sql_server.port
+    try:
+        socket.create_connection((host, port), SERVER_SECONDS).close()
+    except OSError:
+        pass
+    else:
+        return Finding("ok", "sql_server.port", f"something listens at {host}:{port}: `reelhouse sql-server`, if you started it")
+    try:
+        check_port(host, port)
+    except ReelhouseError as error:
+        return Finding("warning", "sql_server.port", str(error), "correct sql_server.host and sql_server.port")
+    return Finding("ok", "sql_server.port", f"{host}:{port} is free")
 
 
 # -- the lake

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import os
 import shutil
 import tempfile
 import time
@@ -59,8 +58,9 @@ class Services:
         from reelhouse.vectors import VectorStore
 
         vectors = self._settings.vectors
-        token = vectors.token or os.environ.get("REELHOUSE_VECTORS_TOKEN", "")  # a secret need not be in a file
-        return VectorStore(vectors.uri, token, self._root, vectors.batch_rows, index=vectors.index, timeout_seconds=vectors.timeout_seconds)
+        return VectorStore(
+            vectors.uri, vectors.token, self._root, vectors.batch_rows, index=vectors.index, timeout_seconds=vectors.timeout_seconds
+        )
 
     def taxonomy(self, task: str) -> Taxonomy:
         if task not in self._taxonomies:

@@ -258,11 +258,13 @@ class Settings(Section):
         return hashlib.sha256(json.dumps(values, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
-def load(overlays: Sequence[Path | str] = (), values: Mapping[str, Any] | None = None, conf: Path = CONF) -> Settings:
+def load(
+    overlays: Sequence[Path | str] = (), values: Mapping[str, Any] | None = None, conf: Path = CONF, *, elsewhere: bool = False
+) -> Settings:
     """Read base.yml, lay `overlays` (YAML files) and then `values` over it, and validate.
 
     values: {"section.key": value}. In a value `${NAME}` stands for the environment's variable NAME, so that secrets need not be in files
-    or on command lines.
+    or on command lines; elsewhere: the settings are for another machine, and what is not set here stays as it is written.
     Raises SettingsError with every unknown key and ill-typed value at once, or for a variable that is not set.
     """
     merged = _read(conf / "base.yml")
@@ -271,7 +273,7 @@ def load(overlays: Sequence[Path | str] = (), values: Mapping[str, Any] | None =
     for dotted, value in (values or {}).items():
         section, _, key = dotted.partition(".")
         _lay(merged, {section: {key: value}} if key else {section: value})
-    merged = _filled(merged, "")
+    merged = _filled(merged, "", elsewhere)
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
@@ -282,17 +284,38 @@ def shown(dotted: str, value: Any) -> str:
     """A setting's value for people: secrets, also those among further Spark settings, as stars."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {shown(name, one)}" for name, one in value.items()) + "}"
-    return "********" if value and _SECRET_NAME.search(dotted) else str(value)
+    return "********" if value and _is_secret(dotted) else str(value)
 
 
-def _filled(value: Any, where: str) -> Any:
+def plain_secrets(given: Path | Mapping[str, Any]) -> list[str]:
+    """Names of the secrets of a settings file, or among values (as load takes them), that are written out instead of as `${NAME}`."""
+    found: list[str] = []
+
+    def look(value: Any, where: str) -> None:
+        if isinstance(value, Mapping):
+            for key, one in value.items():
+                look(one, f"{where}.{key}".lstrip("."))
+        elif value and _is_secret(where) and not _FROM_ENVIRONMENT.fullmatch(str(value)):
+            found.append(where)
+
+    look(_read(given) if isinstance(given, Path) else given, "")
+    return found
+
+
+def _is_secret(dotted: str) -> bool:
+    return dotted != "schedule.secret" and bool(_SECRET_NAME.search(dotted))  # which is the name of a Secret
+
+
+def _filled(value: Any, where: str, elsewhere: bool) -> Any:
     """The value with what the environment holds in place of each `${NAME}`."""
     if isinstance(value, dict):
-        return {key: _filled(one, f"{where}.{key}".lstrip(".")) for key, one in value.items()}
+        return {key: _filled(one, f"{where}.{key}".lstrip("."), elsewhere) for key, one in value.items()}
     if not isinstance(value, str):
         return value
 
     def held(found: re.Match[str]) -> str:
+        if found[1] not in os.environ and elsewhere:
+            return found[0]
         if found[1] not in os.environ:
             raise SettingsError(f"{where}: the environment has no variable {found[1]}, which ${{{found[1]}}} asks for")
         return os.environ[found[1]]

@@ -1,6 +1,6 @@
 import pytest
 
-from reelhouse.errors import ModelNotFoundError
+from reelhouse.errors import ModelNotFoundError, RegistryError
 from reelhouse.registry import Registry
 
 
@@ -38,6 +38,16 @@ def test_what_the_index_lacks_is_looked_up_in_mlflow(open_registry):
     registry._index("v1").unlink()
     assert open_registry().load("v1") == b"one"
     assert registry._index("v1").exists()
+
+
+def test_quotes_in_names_are_looked_up_as_they_are(place):
+    registry = Registry(f"sqlite:///{place / 'mlflow.db'}", str(place / "artifacts"), "anna's")
+    trained(registry, "v1", b"one")
+    registry._index("v1").unlink()
+    assert registry.load("v1") == b"one"
+    assert not registry.exists("v9' OR name = 'anna")
+    with pytest.raises(RegistryError, match="it holds quotes of both kinds"):
+        registry.exists("v9' OR \"")
 
 
 def test_an_unknown_model_is_an_error_that_lists_what_there_is(open_registry):

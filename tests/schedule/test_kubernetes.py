@@ -94,8 +94,20 @@ def test_what_the_container_is_given_are_settings(objects: dict[str, dict], tmp_
 
 def test_a_secret_is_not_printed_and_a_folder_is_no_root_for_a_pod(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch):
     typed = typing_in(tmp_path, spark, monkeypatch)
-    with pytest.raises(SettingsError, match="REELHOUSE_VECTORS_TOKEN") as refused:
-        typed("schedule", "kubernetes", "--conf", str(CLUSTER), "--set", "vectors.token=sesame")
+    own = tmp_path / "own.yml"
+    own.write_text("vectors: {token: sesame}\nspark: {extra: {spark.hadoop.fs.s3a.secret.key: '${KEY}x'}}\n")
+    names = rf"vectors\.token of {own}, spark\.extra\.spark\.hadoop\.fs\.s3a\.secret\.key of {own} would be printed: write \$\{{NAME\}}"
+    with pytest.raises(SettingsError, match=names) as refused:
+        typed("schedule", "kubernetes", "--conf", str(CLUSTER), "--conf", str(own))
     assert "sesame" not in str(refused.value)
+    for command in ("kubernetes", "cron"):
+        with pytest.raises(SettingsError, match=r"^vectors\.token would be printed: write \$\{NAME\} for it"):
+            typed("schedule", command, "--conf", str(CLUSTER), "--set", "vectors.token=sesame")
+    # one that the environment holds is looked up in the pod, whether or not it is known here
+    own.write_text("vectors: {token: '${TOKEN}', uri: 'http://${HOST}:19530'}\n")
+    monkeypatch.setenv("TOKEN", "sesame")
+    printed = typed("schedule", "kubernetes", "--conf", str(CLUSTER), "--conf", str(own)).stdout
+    assert "${TOKEN}" in printed
+    assert "sesame" not in printed
     with pytest.raises(SettingsError, match=r"storage\.root must be an address .*, not warehouse"):
         typed("schedule", "kubernetes")

@@ -74,5 +74,9 @@ def test_the_line_holds_the_settings_and_the_archive(tmp_path: Path, spark: Spar
     assert options[end:] == [start, "job", "extract", "--date", "2026-01-02", "--conf", str(tmp_path / "own.yml")]
     with pytest.raises(NotFoundError, match="there is no job 'nothing'; there are: ingest"):
         typed("schedule", "submit", "nothing", "--date", "2026-01-02")
+    monkeypatch.setenv("KEY", "sesame")
+    secret = ("--set", "spark.extra={spark.hadoop.fs.s3a.secret.key: '${KEY}'}")
+    with pytest.raises(SettingsError, match=r"spark\.hadoop\.fs\.s3a\.secret\.key would be printed: put it into the cluster's own"):
+        typed("schedule", "submit", "extract", "--date", "2026-01-02", *secret)
     with pytest.raises(SettingsError, match="always given its date"):
         typed("schedule", "submit", "extract")

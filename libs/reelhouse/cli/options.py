@@ -24,13 +24,15 @@ Root = Annotated[str | None, typer.Option("--root", help="storage root; the same
 Day = Annotated[str | None, typer.Option("--date", help="YYYY-MM-DD (UTC)")]
 
 
-def settings_of(conf: list[Path] | None, values: list[str] | None, root: str | None, extra: dict[str, Any] | None = None) -> Settings:
+def settings_of(
+    conf: list[Path] | None, values: list[str] | None, root: str | None, extra: dict[str, Any] | None = None, *, elsewhere: bool = False
+) -> Settings:
     pairs: dict[str, Any] = {}
     for text in values or []:
         dotted, value = settings_module.pair(text)
         pairs[dotted] = value
     pairs |= {"storage.root": root} if root else {}
-    return settings_module.load(conf or [], (extra or {}) | pairs)
+    return settings_module.load(conf or [], (extra or {}) | pairs, elsewhere=elsewhere)
 
 
 def day_of(text: str) -> dt.date:

@@ -11,6 +11,7 @@ import typer
 
 from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_lake, settings_of
 from reelhouse.errors import SettingsError
+from reelhouse.settings import pair, plain_secrets
 
 if TYPE_CHECKING:
     from reelhouse.settings import Settings
@@ -21,11 +22,15 @@ app = typer.Typer(no_args_is_help=True, help="Run a day every night: cron, Kuber
 At = Annotated[str | None, typer.Option(help="HH:MM, instead of schedule.at")]
 
 
-def _scheduled(conf: list[Path] | None, values: list[str] | None, root: str | None, at: str | None = None) -> tuple[Settings, list[str]]:
-    """The settings, and the options that hand them on: files, single values, root."""
+def _scheduled(
+    conf: list[Path] | None, values: list[str] | None, root: str | None, at: str | None = None, *, elsewhere: bool = False
+) -> tuple[Settings, list[str]]:
+    """The settings, and the options that hand them on: single values, root. SettingsError where one of them is a secret."""
+    if plain := plain_secrets(dict(pair(text) for text in values or [])):
+        raise SettingsError(f"{', '.join(plain)} would be printed: write ${{NAME}} for it, and set the variable NAME where the day runs")
     extra: dict[str, Any] = {"schedule.at": at} if at else {}
     words = [word for text in values or [] for word in ("--set", text)] + (["--root", root] if root else [])
-    return settings_of(conf, values, root, extra), words
+    return settings_of(conf, values, root, extra, elsewhere=elsewhere), words
 
 
 def _files(conf: list[Path] | None) -> list[str]:
@@ -47,7 +52,7 @@ def kubernetes(at: At = None, conf: Conf = None, values: Set = None, root: Root 
     from reelhouse.pipeline import load_jobs
     from reelhouse.schedule.kubernetes import manifest
 
-    settings, words = _scheduled(conf, values, root, at)
+    settings, words = _scheduled(conf, values, root, at, elsewhere=True)
     print(manifest(settings, load_jobs(), conf or [], words), end="")
 
 

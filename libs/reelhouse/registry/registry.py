@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from reelhouse.errors import ModelNotFoundError
+from reelhouse.errors import ModelNotFoundError, RegistryError
 from reelhouse.registry.reaching import Reached, be_patient
 
 _TAG = "model_version"
@@ -44,6 +44,13 @@ class RegisteredModel:
     snapshot_id: str
     data_date: str
     aliases: tuple[str, ...]
+
+
+def _literal(text: str) -> str:
+    """The text in a filter of MLflow, which knows two kinds of quotes and no escapes. RegistryError where it holds both."""
+    if "'" in text and '"' in text:
+        raise RegistryError(f"MLflow can't look up {text}: it holds quotes of both kinds")
+    return f'"{text}"' if "'" in text else f"'{text}'"
 
 
 class Registry:
@@ -237,7 +244,7 @@ class Registry:
         return str(self._client.create_experiment(self.name, artifact_location=place))
 
     def _runs(self, model_version: str) -> list[Any]:
-        wanted = f"tags.{_TAG} = '{model_version}'"
+        wanted = f"tags.{_TAG} = {_literal(model_version)}"
         return list(self._client.search_runs([self._experiment], wanted, order_by=["attributes.start_time DESC", "attributes.run_id"]))
 
     def _newest_checkpoint(self, run_id: str) -> bytes | None:
@@ -248,7 +255,7 @@ class Registry:
             return Path(self._client.download_artifacts(run_id, files[-1], folder)).read_bytes()
 
     def _versions(self, model_version: str | None = None) -> list[Any]:
-        wanted = f"name = '{self.name}'" + (f" AND tags.{_TAG} = '{model_version}'" if model_version else "")
+        wanted = f"name = {_literal(self.name)}" + (f" AND tags.{_TAG} = {_literal(model_version)}" if model_version else "")
         return sorted(self._client.search_model_versions(wanted), key=lambda v: int(v.version))
 
     def _find(self, model_version: str) -> Any | None:

@@ -14,7 +14,7 @@ import yaml
 
 from reelhouse.errors import SettingsError
 from reelhouse.pipeline import Job
-from reelhouse.settings import Settings
+from reelhouse.settings import Settings, plain_secrets
 
 NAME = "reelhouse"
 PLACE = "/etc/reelhouse"
@@ -29,10 +29,10 @@ def manifest(settings: Settings, jobs: Sequence[Job], overlays: Sequence[Path], 
     The overlays become a ConfigMap. Secrets are keys of the Secret `schedule.secret`, which is not printed: SettingsError where
     the settings hold one, and where the storage root is a folder, which a pod takes with it when it ends.
     """
-    if settings.vectors.token:
+    if plain := [f"{name} of {path}" for path in overlays for name in plain_secrets(path)]:
         raise SettingsError(
-            "vectors.token would be printed: leave it out of the settings, and make it the key REELHOUSE_VECTORS_TOKEN of the Secret "
-            f"{settings.schedule.secret} (setting schedule.secret)"
+            f"{', '.join(plain)} would be printed: write ${{NAME}} for it, and make NAME a key of the Secret {settings.schedule.secret} "
+            "(setting schedule.secret)"
         )
     if "://" not in settings.storage.root or settings.storage.root.startswith("file:"):
         raise SettingsError(f"storage.root must be an address that every pod reaches (s3a://, hdfs://, ...), not {settings.storage.root}")

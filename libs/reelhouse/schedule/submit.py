@@ -9,10 +9,10 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from reelhouse.errors import StorageError
+from reelhouse.errors import SettingsError, StorageError
 from reelhouse.lake.environment import installed
 from reelhouse.lake.session import ARCHIVED_PACKAGE, submit_options
-from reelhouse.settings import Settings
+from reelhouse.settings import Settings, plain_secrets
 
 _LIBS = Path(__file__).resolve().parents[2]
 _START = "from reelhouse.cli import main\n\nmain()\n"
@@ -22,8 +22,11 @@ def submit_line(settings: Settings, job: str, date: str, words: Sequence[str], i
     """The line, whose exit status is the job's. Writes the archive and the driver's file into the folder `into`.
 
     words: further options of `reelhouse job`. The executors need Python with the packages of requirements.lock, of which
-    PYSPARK_PYTHON names the interpreter; Reelhouse itself and its jobs come with the archive. StorageError if `into` can't be written.
+    PYSPARK_PYTHON names the interpreter; Reelhouse itself and its jobs come with the archive. StorageError if `into` can't be written,
+    SettingsError where a secret is among the options of Spark: they are printed, and every user of the machine sees them at work.
     """
+    if secrets := plain_secrets({"spark": {"extra": settings.spark.extra}}):
+        raise SettingsError(f"{', '.join(secrets)} would be printed: put it into the cluster's own spark-defaults.conf or core-site.xml")
     try:
         into.mkdir(parents=True, exist_ok=True)
         archive = package_archive(into)
