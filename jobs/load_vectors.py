@@ -75,8 +75,8 @@ def load(run: Run, kind: Kind, version: str) -> dict[str, Any]:
     return {"collection": name, "model_version": version, "kind": kind.name, "loaded": loaded, "total": total}
 
 
-def load_all(run: Run, kind: Kind, version: str, rows: DataFrame) -> int:
-    """A collection that is not there, or lacks fields, made from all rows; on a server readers see it when it is whole."""
+def load_all(run: Run, kind: Kind, version: str, rows: DataFrame, *, anew: bool = False) -> int:
+    """A collection that is not there or lacks fields (or any: anew), made from all rows; on a server readers see it when it is whole."""
     first = rows.head()
     if first is None:
         return 0
@@ -87,7 +87,7 @@ def load_all(run: Run, kind: Kind, version: str, rows: DataFrame) -> int:
         return send(run, kind, version, rows)
     settings = run.settings.vectors
     with run.lock(f"load-{collection_name(kind.name, version)}"):
-        if run.vectors.is_current(kind.name, version):  # another run made it meanwhile
+        if run.vectors.is_current(kind.name, version) and not anew:  # another run made it meanwhile
             return send(run, kind, version, rows)
         made = FullLoad(run.vectors, kind.name, version, run.progress)
         if not made.begin(dimension):

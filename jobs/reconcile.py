@@ -18,6 +18,7 @@ from reelhouse.errors import VectorStoreError
 from reelhouse.live import live_versions
 from reelhouse.vectors import FIELDS, KINDS, Difference, Kind, collection_name, differences, streamed, wanted_rows
 
+ONE_BY_ONE_MAX = 200_000  # of more rows that differ, the collection is made anew
 IDS_FOR_A_VECTOR = 5  # so many ids and checksums weigh no more than a vector
 
 if TYPE_CHECKING:
@@ -47,26 +48,43 @@ def reconcile(run: Run, kind: Kind, version: str) -> Counter[str]:
     rows, day = run.current(kind.table), str(run.date)
     if not run.vectors.is_current(kind.name, version):
         return Counter(missing=load_all(run, kind, version, wanted_rows(rows, kind, version)))
-    ids = wanted_rows(rows, kind, version, run.vectors.newer(kind.name, version, than=day))
+    newer = run.vectors.newer(kind.name, version, than=day)
+    ids = wanted_rows(rows, kind, version, newer)
     wanted, count = facts_of(run, version, ids), ids.count()
-    before = compare(run, kind, version, wanted, count)
-    if before:
-        repair(run, kind, version, wanted, before)
-        after = compare(run, kind, version, wanted, count)
-        if after:
-            examples = "; ".join(f"{d.video_id} is {d.kind}" for d in after[:3])
+    before, some = compare(run, kind, version, wanted, count)
+    if before.total() > len(some):
+        if newer:
             raise VectorStoreError(
-                f"{collection_name(kind.name, version)} still differs from {kind.table.name} in {len(after)} rows after a repair: "
-                f"{examples}. Is something else writing to it? Stop that, then run reconcile for {day} again."
+                f"{collection_name(kind.name, version)} differs from {kind.table.name} in {before.total():,} rows, too many to repair "
+                f"beside vectors of later dates: run reconcile for the newest date, which makes it anew, then for {day} again."
             )
-    return Counter(d.kind for d in before)
+        run.progress(f"{before.total():,} rows differ: making {collection_name(kind.name, version)} anew")
+        load_all(run, kind, version, wanted_rows(rows, kind, version), anew=True)
+    elif some:
+        repair(run, kind, version, wanted, some)
+    if some:
+        after, examples = compare(run, kind, version, wanted, count)
+        if after:
+            words = "; ".join(f"{d.video_id} is {d.kind}" for d in examples[:3])
+            raise VectorStoreError(
+                f"{collection_name(kind.name, version)} still differs from {kind.table.name} in {after.total()} rows after a repair: "
+                f"{words}. Is something else writing to it? Stop that, then run reconcile for {day} again."
+            )
+    return before
 
 
-def compare(run: Run, kind: Kind, version: str, wanted: DataFrame, count: int) -> list[Difference]:
+def compare(run: Run, kind: Kind, version: str, wanted: DataFrame, count: int) -> tuple[Counter[str], list[Difference]]:
+    """How many rows differ, by kind of difference; and the first ONE_BY_ONE_MAX of them."""
     at_once = IDS_FOR_A_VECTOR * run.settings.vectors.batch_rows
     in_delta = streamed(wanted.select("video_id", "checksum"), count, at_once, in_order=True)
     in_milvus = run.vectors.ids_and_checksums(kind.name, version, upto=str(run.date))
-    return list(differences(((row.video_id, row.checksum) for row in in_delta), in_milvus))
+    counted: Counter[str] = Counter()
+    some: list[Difference] = []
+    for difference in differences(((row.video_id, row.checksum) for row in in_delta), in_milvus):
+        counted[difference.kind] += 1
+        if len(some) < ONE_BY_ONE_MAX:
+            some.append(difference)
+    return counted, some
 
 
 def repair(run: Run, kind: Kind, version: str, wanted: DataFrame, found: list[Difference]) -> None:

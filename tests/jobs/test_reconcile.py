@@ -1,5 +1,6 @@
 import pytest
 
+from jobs import reconcile
 from reelhouse import tables
 from reelhouse.errors import VectorStoreError
 from tests.vectors.days import DAY1, DAY2, DAY3, VERSION, Days, code, unit
@@ -35,6 +36,27 @@ def test_planted_differences_are_counted_and_repaired_exactly(days):
     assert (state(days), state(days, "video_hash")) == before
     assert days.nearest(0.3) == ("v3", pytest.approx(1.0, abs=1e-6))
     assert days.run("reconcile", DAY1).record.metrics == NO_DIFFERENCE
+
+
+def test_a_collection_with_too_many_differences_is_made_anew(days, monkeypatch):
+    loaded(days)
+    before = state(days)
+    monkeypatch.setattr(reconcile, "ONE_BY_ONE_MAX", 2)
+    repaired = []
+    monkeypatch.setattr(reconcile, "repair", lambda *given: repaired.append(given))
+    days.store.delete("video_embedding", VERSION, ["v1", "v5"])
+    days.store.upsert("video_embedding", VERSION, [("stray", unit(1), 1, str(DAY1))])
+    assert days.run("reconcile", DAY1).record.metrics == {"missing": 2, "extra": 1, "different": 0}
+    assert state(days) == before
+    assert repaired == []
+    # vectors of later dates would be lost by that
+    days.predicted(DAY3, {"new": 1.0})
+    days.run("load_vectors", DAY3)
+    days.store.delete("video_embedding", VERSION, ["v1", "v2", "v3"])
+    with pytest.raises(VectorStoreError, match=r"differs from gold\.embeddings in 3 rows, too many .*: run reconcile for the newest date"):
+        days.run("reconcile", DAY1)
+    days.run("reconcile", DAY3)
+    assert [video_id for video_id, _ in state(days)] == ["new", *(f"v{i}" for i in range(8))]
 
 
 def test_a_collection_that_is_gone_is_made_again(days):
