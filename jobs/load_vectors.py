@@ -10,6 +10,8 @@ Launch  reelhouse job load_vectors --date 2026-01-02
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -46,14 +48,23 @@ def main(run: Run) -> None:
     versions = live_versions(run)
     if not versions:
         run.aside("there are no embeddings to load")
-    removed = run.vectors.forget(sorted(deleted))
-    loads = [load(run, kind, version) for version in versions for kind in KINDS]
-    # asked for while the rows were on their way
-    if late := run.taken_down.keys() - deleted:
-        removed += run.vectors.forget(sorted(late))
-    run.publish(tables.VECTOR_LOADS, load_rows(run, [{**row, "deleted": removed} for row in loads]))
+    removed = [run.vectors.forget(sorted(deleted))]
+    with late_takedowns(run, deleted, removed):
+        loads = [load(run, kind, version) for version in versions for kind in KINDS]
+    run.publish(tables.VECTOR_LOADS, load_rows(run, [{**row, "deleted": sum(removed)} for row in loads]))
     run.input("vectors", run.vectors.state())
-    run.metric("deleted", removed)
+    run.metric("deleted", sum(removed))
+
+
+@contextmanager
+def late_takedowns(run: Run, known: Collection[str], removed: list[int]) -> Iterator[None]:
+    """Videos that are taken down while rows are on their way to Milvus leave it at the end, however that comes; `removed` takes how many
+    rows they had. known: those taken down before, which are not sent."""
+    try:
+        yield
+    finally:
+        if late := run.taken_down.keys() - known:
+            removed.append(run.vectors.forget(sorted(late)))
 
 
 def load(run: Run, kind: Kind, version: str) -> dict[str, Any]:
@@ -69,14 +80,16 @@ def load(run: Run, kind: Kind, version: str) -> dict[str, Any]:
         if run.vectors.count(kind.name, version, upto=day) < everything.count():
             loaded += send(run, kind, version, everything)
     else:
-        loaded = load_all(run, kind, version, wanted_rows(current, kind, version))
+        loaded = load_all(run, kind, version)
     run.metric(f"loaded_{kind.name}", run.record.metrics.get(f"loaded_{kind.name}", 0) + loaded)
     total = run.vectors.count(kind.name, version, upto=day) if run.vectors.exists(kind.name, version) else 0
     return {"collection": name, "model_version": version, "kind": kind.name, "loaded": loaded, "total": total}
 
 
-def load_all(run: Run, kind: Kind, version: str, rows: DataFrame, *, anew: bool = False) -> int:
-    """A collection that is not there or lacks fields (or any: anew), made from all rows; on a server readers see it when it is whole."""
+def load_all(run: Run, kind: Kind, version: str, *, anew: bool = False) -> int:
+    """A collection that is not there or lacks fields (or any: anew), made from all rows there are, those of later days too, which an
+    older collection may hold already; on a server readers see it when it is whole."""
+    rows = wanted_rows(run.newest(kind.table), kind, version)
     first = rows.head()
     if first is None:
         return 0
@@ -84,15 +97,15 @@ def load_all(run: Run, kind: Kind, version: str, rows: DataFrame, *, anew: bool 
     if not run.vectors.is_server:
         run.vectors.drop(kind.name, version)
         run.vectors.ensure(kind.name, version, dimension)
-        return send(run, kind, version, rows)
+        return send(run, kind, version, rows, newest=True)
     settings = run.settings.vectors
     with run.lock(f"load-{collection_name(kind.name, version)}"):
         if run.vectors.is_current(kind.name, version) and not anew:  # another run made it meanwhile
-            return send(run, kind, version, rows)
+            return send(run, kind, version, rows, newest=True)
         made = FullLoad(run.vectors, kind.name, version, run.progress)
         if not made.begin(dimension):
-            return send(run, kind, version, rows)
-        wanted = facts_of(run, version, rows)
+            return send(run, kind, version, rows, newest=True)
+        wanted = facts_of(run, version, rows, newest=True)
         if settings.import_folder:
             files = import_through_files(run, kind, made, wanted)
             count, checksum = sum(file.rows for file in files), sum(file.checksum for file in files)
@@ -116,13 +129,15 @@ def import_through_files(run: Run, kind: Kind, made: FullLoad, wanted: DataFrame
     return files
 
 
-def facts_of(run: Run, version: str, rows: DataFrame) -> DataFrame:
-    return with_facts(rows, run.current(tables.VIDEO_ARRIVALS), run.current(tables.PREDICTIONS), version)
+def facts_of(run: Run, version: str, rows: DataFrame, *, newest: bool = False) -> DataFrame:
+    """newest: the rows are those of later days too."""
+    state = run.newest if newest else run.current
+    return with_facts(rows, state(tables.VIDEO_ARRIVALS), state(tables.PREDICTIONS), version)
 
 
-def send(run: Run, kind: Kind, version: str, rows: DataFrame) -> int:
+def send(run: Run, kind: Kind, version: str, rows: DataFrame, *, newest: bool = False) -> int:
     run.progress(f"loading {collection_name(kind.name, version)}")
-    stream = streamed(facts_of(run, version, rows), rows.count(), run.settings.vectors.batch_rows)
+    stream = streamed(facts_of(run, version, rows, newest=newest), rows.count(), run.settings.vectors.batch_rows)
     return run.vectors.upsert(kind.name, version, stream)
 
 

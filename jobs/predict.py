@@ -55,7 +55,7 @@ def main(run: Run) -> None:
         wanted = run.keep(to_predict(features, text_features, known.where(F.col("model_version") == each), changed))
         new, new_text = (frame.join(wanted, on="video_id", how="left_semi") for frame in (features, text_features))
         frames.append((each, run.keep(predicted_by(run, each, new, new_text, newest))))
-    mirror(run.registry, champions)
+    mirror(run)
     publish(run, frames)
 
 

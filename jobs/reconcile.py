@@ -13,7 +13,7 @@ from collections import Counter
 from itertools import product
 from typing import TYPE_CHECKING
 
-from jobs.load_vectors import facts_of, load_all
+from jobs.load_vectors import facts_of, late_takedowns, load_all
 from reelhouse.errors import VectorStoreError
 from reelhouse.live import live_versions
 from reelhouse.vectors import FIELDS, KINDS, Difference, Kind, collection_name, differences, streamed, wanted_rows
@@ -36,8 +36,9 @@ def main(run: Run) -> None:
     if not versions:
         run.aside("there are no embeddings to compare with")
     found: Counter[str] = Counter({"missing": 0, "extra": 0, "different": 0})
-    for version, kind in product(versions, KINDS):
-        found += reconcile(run, kind, version)
+    with late_takedowns(run, set(run.taken_down), []):
+        for version, kind in product(versions, KINDS):
+            found += reconcile(run, kind, version)
     for name in ("missing", "extra", "different"):
         run.metric(name, found[name])
     run.input("vectors", run.vectors.state())
@@ -47,19 +48,13 @@ def reconcile(run: Run, kind: Kind, version: str) -> Counter[str]:
     """What differed before the repair. VectorStoreError when something still does afterwards."""
     rows, day = run.current(kind.table), str(run.date)
     if not run.vectors.is_current(kind.name, version):
-        return Counter(missing=load_all(run, kind, version, wanted_rows(rows, kind, version)))
-    newer = run.vectors.newer(kind.name, version, than=day)
-    ids = wanted_rows(rows, kind, version, newer)
+        return Counter(missing=load_all(run, kind, version))
+    ids = wanted_rows(rows, kind, version, run.vectors.newer(kind.name, version, than=day))
     wanted, count = facts_of(run, version, ids), ids.count()
     before, some = compare(run, kind, version, wanted, count)
     if before.total() > len(some):
-        if newer:
-            raise VectorStoreError(
-                f"{collection_name(kind.name, version)} differs from {kind.table.name} in {before.total():,} rows, too many to repair "
-                f"beside vectors of later dates: run reconcile for the newest date, which makes it anew, then for {day} again."
-            )
         run.progress(f"{before.total():,} rows differ: making {collection_name(kind.name, version)} anew")
-        load_all(run, kind, version, wanted_rows(rows, kind, version), anew=True)
+        load_all(run, kind, version, anew=True)
     elif some:
         repair(run, kind, version, wanted, some)
     if some:

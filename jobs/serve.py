@@ -41,7 +41,7 @@ def main(run: Run) -> None:
         keep_what_was_served(run, embeddings, version)
         videos = searchable(embeddings, version).count()
         run.publish(tables.SERVING, serving_row(run.spark, version, videos))
-    follow_serving(run, preparing=versions)
+        follow_serving(run, preparing=versions)
     run.metric("videos", videos)
     run.note(f"serving {version}")
 

@@ -108,6 +108,10 @@ def test_a_lost_checkpoint_is_wrong_only_where_the_log_does_not_make_up_for_it(r
     (log / "_last_checkpoint").write_text(json.dumps({"version": 1, "size": 3}))
     told = f"its checkpoint {lost} is lost; the log makes up for it"
     assert wrong(root) == [Finding("warning", "gold.video_tags", told, "run `reelhouse maintain`")]
+    runs = log_of(root, tables.RUNS)
+    (runs / "_last_checkpoint").write_text(json.dumps({"version": 0, "size": 3}))
+    assert [(f.level, f.about) for f in wrong(root)] == [("warning", "gold.video_tags"), ("warning", "ops.runs")]
+    (runs / "_last_checkpoint").unlink()
     (log / f"{0:020d}.json").unlink()
     assert wrong(root) == [Finding("wrong", "gold.video_tags", f"its checkpoint {lost} is lost", "bring it back from a copy")]
 

@@ -6,9 +6,10 @@ import pytest
 
 from jobs import load_vectors, predict, serve
 from reelhouse import tables
-from reelhouse.errors import ModelNotFoundError, PromotionError
+from reelhouse.errors import ModelNotFoundError, PromotionError, VectorStoreError
 from reelhouse.promotion import newest_day, overview, promote, reject, rollback
 from reelhouse.training.champion import champions_of
+from reelhouse.vectors import VectorStore
 from tests.jobs.small_lake import DAY, NEXT, SmallLake, random_model
 from tests.turns import WHOLE_DAYS, in_turn
 
@@ -69,8 +70,12 @@ def served(spark, tmp_path_factory):
     lake.services.close()
 
 
+def cut_off(*given):
+    raise VectorStoreError("planted")
+
+
 @in_turn(WHOLE_DAYS, seconds=150)
-def test_a_promotion_a_rollback_and_a_rejection_follow_each_other_and_readers_never_lack_a_video(served):
+def test_a_promotion_a_rollback_and_a_rejection_follow_each_other_and_readers_never_lack_a_video(served, monkeypatch):
     everything = [f"v{i:03d}" for i in range(10)]
     assert newest_day(served.lake) == DAY
     with pytest.raises(PromotionError, match=f"there is no champion before {OLD} to go back to"):
@@ -95,14 +100,21 @@ def test_a_promotion_a_rollback_and_a_rejection_follow_each_other_and_readers_ne
     served.plant(2, seed=1, date=NEXT, first=8, labelled=False)
     served.whole_day(NEXT)
     assert served.scored(NEW) == served.scored(OLD) == everything
+    served.do(predict, DAY)  # an old date again, when the other was the champion
+    assert served.aliases() == {NEW: ("champion",), OLD: ("previous",)}
     assert [served.services.vectors.count(kind, OLD) for kind in ("video_embedding", "video_hash")] == [10, 10]
     assert served.served() == [(DAY, OLD, 8), (NEXT, NEW, 10)]
 
     # a rollback: one commit, no video lost, and the gates may not bring the bad one back
     commits = served.lake._newest_version(tables.SERVING, -1)
+    with monkeypatch.context() as patch:  # one that is cut off can be asked for again
+        patch.setattr(VectorStore, "point_alias", cut_off)
+        with pytest.raises(VectorStoreError, match="planted"):
+            served.decide(rollback, reason="wrong names")
+    assert (served.champions().champion, served.champions().previous) == (NEW, OLD)
     said = served.decide(rollback, reason="wrong names")
     assert said == f"readers see {OLD} on 10 videos from now on; {NEW} is rejected by anna"
-    assert served.lake._newest_version(tables.SERVING, -1) == commits + 1
+    assert served.lake._newest_version(tables.SERVING, -1) == commits + 2
     assert served.served()[-1] == (NEXT, OLD, 10)
     assert (served.champions().champion, served.champions().rejected) == (OLD, {NEW})
     assert served.aliases() == {OLD: ("champion",)}
@@ -128,7 +140,10 @@ def test_what_the_gates_did_not_pass_is_promoted_only_by_force(served):
     assert served.champions().champion == ODD
     # it has scored nothing yet: going back to it later would leave readers without videos
     served.decide(promote, OLD, by="zoe", reason="no", force=True)
-    with pytest.raises(PromotionError, match=f"readers stay with {OLD}: {ODD} lacks 10 videos that {OLD} has, the vectors that came after"):
+    with pytest.raises(
+        PromotionError,
+        match=f"readers stay with {OLD}: {ODD} lacks {len(served.scored(OLD))} videos that {OLD} has, the vectors that came after",
+    ):
         served.decide(rollback, reason="no")
     assert served.champions().champion == OLD
 

@@ -14,15 +14,21 @@ from reelhouse.lake.fingerprint import fingerprint
 from reelhouse.lake.repair import DamagedEntry, damaged_entries, void
 from reelhouse.pipeline import Job, marker
 from reelhouse.tables import Table
+from reelhouse.training.champion import GATES
+
+# Of what people said no job can make the rows again. They only ever add to it, so that every file ever written still holds true.
+SAID_BY_PEOPLE = {tables.DELETIONS: "true", tables.PROMOTIONS: f"decided_by != '{GATES}'"}
 
 
 @dataclass(frozen=True)
 class Mended:
-    """A damaged entry that was taken out. kept: where it lies now. again: days that the table's job must run again."""
+    """A damaged entry that was taken out. kept: where it lies now. again: days that the table's job must run again. restored: rows of
+    what people said that were brought back from the files of lost commits."""
 
     table: str
     kept: Path
     again: tuple[dt.date, ...]
+    restored: int = 0
 
 
 def repair(lake: Lake, jobs: Sequence[Job]) -> Iterator[Mended]:
@@ -41,12 +47,27 @@ def repair(lake: Lake, jobs: Sequence[Job]) -> Iterator[Mended]:
             )  # fmt: skip
         kept = [void(entry) for entry in found]
         writer = next((job for job in jobs if table.name in job.writes), None)
+        restored = _restore(lake, table, SAID_BY_PEOPLE[table]) if found and table in SAID_BY_PEOPLE else 0
         for entry, place in zip(found, kept, strict=True):
             again = _days_of(entry) or _days_unlike(lake, table)
             if writer is not None:
                 for day in again:
                     lake.mark(marker(writer.name, day))
-            yield Mended(table.name, place, tuple(again))
+            yield Mended(table.name, place, tuple(again) if writer else (), restored)
+            restored = 0
+
+
+def _restore(lake: Lake, table: Table, condition: str) -> int:
+    """Bring back rows of the condition that lie in a file of the table's folder and in none of its commits; returns how many."""
+    files = [str(path) for path in Path(lake.path(table)).glob("data_date=*/**/*.parquet")]
+    if not files:
+        return 0
+    written = lake.spark.read.option("basePath", lake.path(table)).schema(table.spark_schema()).parquet(*files).where(condition)
+    known = Lake(lake.spark, lake.root).read(table)
+    lost = written.dropDuplicates(table.key).join(known, on=table.key, how="left_anti").select(*table.names).localCheckpoint()
+    if count := lost.count():
+        lake.append(table, lost, metadata={"job": "repair"})
+    return count
 
 
 def _days_of(entry: DamagedEntry) -> list[dt.date]:

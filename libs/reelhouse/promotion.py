@@ -51,8 +51,9 @@ def overview(lake: Lake, registry: Registry) -> list[tuple[str, int, str, str, f
     return lines
 
 
-def mirror(registry: Registry, champions: Champions) -> None:
-    """Make MLflow's aliases say what the decisions say."""
+def mirror(run: Run) -> None:
+    """Make MLflow's aliases say what the decisions say, those of later days too: MLflow knows no days."""
+    champions, registry = champions_of(run.ever(tables.PROMOTIONS)), run.registry
     for alias, version in ((CHAMPION, champions.champion), (PREVIOUS, champions.previous)):
         if version and registry.exists(version):
             registry.set_alias(alias, version)
@@ -77,7 +78,7 @@ def promote(run: Run, version: str, by: str, reason: str, *, force: bool = False
             raise PromotionError(f"{version} was not promoted: the gates {said}. To promote it all the same, add --force and a --reason.")
         held = f"gates of {gates.data_date}: {gates.decision}, {gates.reason}" if gates else "the gates never judged it"
         _record(run, by, [(version, registered.snapshot_id, PROMOTED, champions.champion, f"{reason or 'no reason given'} ({held})")])
-        mirror(run.registry, _champions(run))
+        mirror(run)
     return (
         f"{version} is the champion from {run.date} on, decided by {by}. Readers see {champions.champion or 'what they saw'} until "
         f"`reelhouse daily --date {run.date}`, or the next day's run, has scored every video by it"
@@ -93,7 +94,7 @@ def reject(run: Run, version: str, by: str, reason: str) -> str:
         _record(run, by, [(version, registered.snapshot_id, REJECTED, champions.champion, reason or "no reason given")])
         if CANDIDATE in registered.aliases:
             run.registry.remove_alias(CANDIDATE)
-        mirror(run.registry, _champions(run))
+        mirror(run)
     return f"{version} is rejected by {by}: the gates will not promote it"
 
 
@@ -103,6 +104,7 @@ def rollback(run: Run, by: str, reason: str, *, force: bool = False) -> str:
     PromotionError where there is none before, or where readers would miss videos by it, unless forced.
     """
     with run.lock(SWITCHING):
+        _check_person(by)
         champions = _champions(run)
         bad, good = champions.champion, champions.previous
         if bad is None or good is None:
@@ -117,12 +119,13 @@ def rollback(run: Run, by: str, reason: str, *, force: bool = False) -> str:
         snapshots = {m.model_version: m.snapshot_id for m in run.registry.models()}
         why = reason or "no reason given"
         decided = [(bad, REJECTED, f"rolled back: {why}"), (good, PROMOTED, f"rolled back from {bad}: {why}")]
-        _record(run, by, [(version, snapshots.get(version, "unknown"), what, bad, text) for version, what, text in decided])
         videos = searchable(embeddings, good).count()
         run.publish(tables.SERVING, serving_row(run.spark, good, videos))
         for kind in KINDS:
             run.vectors.point_alias(kind.name, good)
-        mirror(run.registry, _champions(run))
+        # last: what was cut off before can be asked for once more, and means the same two models
+        _record(run, by, [(version, snapshots.get(version, "unknown"), what, bad, text) for version, what, text in decided])
+        mirror(run)
     return f"readers see {good} on {videos:,} videos from now on; {bad} is rejected by {by}"
 
 
@@ -163,12 +166,16 @@ def _gates_on(run: Run, version: str) -> Row | None:
     return said.orderBy(F.desc("data_date")).head()
 
 
+def _check_person(by: str) -> None:
+    if by == GATES or not by.strip():
+        raise PromotionError(f"--by wants the name of a person, got {by!r}")
+
+
 def _record(run: Run, by: str, decisions: list[tuple[str, str, str, str | None, str]]) -> None:
     """Add events to what the person decided on the day. decisions: model_version, snapshot_id, decision, previous_version, reason."""
     from pyspark.sql import functions as F
 
-    if by == GATES or not by.strip():
-        raise PromotionError(f"--by wants the name of a person, got {by!r}")
+    _check_person(by)
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     rows = [
         (version, snapshot, decision, by, now + dt.timedelta(microseconds=place), before, reason, run.date)

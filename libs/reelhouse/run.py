@@ -165,6 +165,10 @@ class Run:
         """All rows, of later days too: for what mirrors the tables for readers, never for what is written to them."""
         return self._lake.read(table)
 
+    def newest(self, table: Table) -> DataFrame:
+        """The newest state that there is, of later days too; as `ever`."""
+        return self._lake.current(table, "true")
+
     def lock(self, name: str) -> AbstractContextManager[Any]:
         """Held by one process at a time where the storage is a local folder; others wait."""
         lock: AbstractContextManager[Any] = self._lake.lock(name)

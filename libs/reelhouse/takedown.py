@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from reelhouse.errors import AuditError, LockedError, NotFoundError
 from reelhouse.lake import Lake, conform
 from reelhouse.report import forget_videos
 from reelhouse.settings import CONF
+from reelhouse.tables import Column as TableColumn
 from reelhouse.tables import Table
 
 if TYPE_CHECKING:
@@ -85,8 +87,12 @@ def _purge_table(lake: Lake, table: Table, gone: list[str]) -> int | None:
     own = F.col("video_id").isin(gone) if table.has_video else F.lit(False)
     own = F.coalesce(own, F.lit(False))
     named = F.lit(False)
-    for name, kind in _naming(table).items():
-        hit = F.arrays_overlap(F.col(name), F.array(*map(F.lit, gone))) if kind.startswith("array") else F.col(name).isin(gone)
+    for column in _naming(table):
+        hit = F.col(column.name).isin(gone)
+        if column.names_videos == "within":
+            hit = F.col(column.name).rlike(_any_of(gone))
+        elif column.type.startswith("array"):
+            hit = F.arrays_overlap(F.col(column.name), F.array(*map(F.lit, gone)))
         named = named | F.coalesce(hit, F.lit(False))
     days = [row.data_date for row in rows.where(own | named).select("data_date").distinct().orderBy("data_date").collect()]
     removed = 0
@@ -123,13 +129,22 @@ def _renamed(rows: DataFrame, table: Table, gone: list[str]) -> DataFrame:
     def clean(value: Column) -> Column:
         return F.coalesce(names[value], value)
 
-    for name, kind in _naming(table).items():
-        rows = rows.withColumn(name, F.transform(F.col(name), clean) if kind.startswith("array") else clean(F.col(name)))
+    for column in _naming(table):
+        value = F.col(column.name)
+        if column.names_videos == "within":
+            rows = rows.withColumn(column.name, F.regexp_replace(value, _any_of(gone), "(removed)"))
+        else:
+            rows = rows.withColumn(column.name, F.transform(value, clean) if column.type.startswith("array") else clean(value))
     return rows
 
 
-def _naming(table: Table) -> dict[str, str]:
-    return {c.name: c.type for c in table.columns if c.names_videos}
+def _naming(table: Table) -> list[TableColumn]:
+    return [column for column in table.columns if column.names_videos]
+
+
+def _any_of(gone: list[str]) -> str:
+    """A regular expression of Java's for one of the ids, not as a part of a longer word."""
+    return rf"(?<!\w)(?:{'|'.join(re.escape(video_id) for video_id in gone)})(?!\w)"
 
 
 def pseudonym(video_id: str) -> str:

@@ -135,3 +135,16 @@ def test_a_collection_of_an_older_release_is_made_anew_with_what_searches_filter
     assert not days.store.is_current("video_embedding", "f00d")
     days.run("load_vectors", DAY1)
     assert list(days.store.ids_and_checksums("video_embedding", "f00d")) == whole
+
+
+def test_an_old_date_that_makes_a_collection_anew_fills_it_with_the_vectors_of_later_dates_too(days):
+    days.predicted(DAY1, {"a": 0.1, "b": 0.2})
+    days.predicted(DAY3, {"b": 1.2, "c": 0.3})
+    write_rows(days.lake, tables.VIDEO_ARRIVALS, [{"video_id": "c", "author_id": "ann"}], {"data_date": DAY3, "batch": "b"})
+    days.run("load_vectors", DAY3)
+    whole = list(days.store.ids_and_checksums("video_embedding", VERSION))
+    for job in ("load_vectors", "reconcile"):
+        days.store.drop("video_embedding", VERSION)
+        days.run(job, DAY1)
+        assert list(days.store.ids_and_checksums("video_embedding", VERSION)) == whole
+    assert [row["total"] for row in days.rows(tables.VECTOR_LOADS, DAY1)] == [1, 1]

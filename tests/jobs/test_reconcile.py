@@ -49,14 +49,30 @@ def test_a_collection_with_too_many_differences_is_made_anew(days, monkeypatch):
     assert days.run("reconcile", DAY1).record.metrics == {"missing": 2, "extra": 1, "different": 0}
     assert state(days) == before
     assert repaired == []
-    # vectors of later dates would be lost by that
-    days.predicted(DAY3, {"new": 1.0})
+    # and keeps vectors of later dates
+    days.predicted(DAY3, {"new": 1.0, "v2": 2.0})
     days.run("load_vectors", DAY3)
-    days.store.delete("video_embedding", VERSION, ["v1", "v2", "v3"])
-    with pytest.raises(VectorStoreError, match=r"differs from gold\.embeddings in 3 rows, too many .*: run reconcile for the newest date"):
-        days.run("reconcile", DAY1)
-    days.run("reconcile", DAY3)
-    assert [video_id for video_id, _ in state(days)] == ["new", *(f"v{i}" for i in range(8))]
+    whole = state(days)
+    days.store.delete("video_embedding", VERSION, ["v1", "v3", "v4"])
+    days.run("reconcile", DAY1)
+    assert state(days) == whole
+    assert [video_id for video_id, _ in whole] == ["new", *(f"v{i}" for i in range(8))]
+
+
+def test_a_video_that_is_taken_down_while_collections_are_compared_leaves_too(days, monkeypatch):
+    loaded(days)
+    days.store.delete("video_embedding", VERSION, ["v1", "v5"])
+    real = reconcile.compare
+
+    def interrupted(*given):
+        found = real(*given)
+        if not days.rows(tables.DELETIONS, DAY2):
+            days.taken_down(DAY2, "v1")
+        return found
+
+    monkeypatch.setattr(reconcile, "compare", interrupted)
+    days.run("reconcile", DAY1)
+    assert days.held() == days.held("video_hash") == ["v0", "v2", "v3", "v4", "v5", "v6", "v7"]
 
 
 def test_a_collection_that_is_gone_is_made_again(days):

@@ -14,6 +14,8 @@ from reelhouse.lake.repair import damaged_entries, entries, has_bytes_of_its_sum
 from reelhouse.lake.trouble import damage
 from reelhouse.mending import repair
 from reelhouse.pipeline import load_jobs
+from reelhouse.takedown import take_down
+from tests.jobs.small_lake import SmallLake
 
 T = tables.VIDEO_TAGS
 DAY = dt.date(2026, 1, 1)
@@ -51,6 +53,31 @@ def test_entries_that_are_whole_are_left_alone_and_each_kind_of_damage_is_found(
         assert [(entry.path, entry.run) for entry in damaged_entries(log)] == [(last, run)]
     last.write_bytes(content)
     assert damaged_entries(log) == []
+
+
+@pytest.mark.parametrize("content", [b"", b'{"commitInfo"'])
+def test_what_people_said_is_brought_back_from_the_files_of_the_lost_commit(spark: SparkSession, tmp_path: Path, content: bytes):
+    small = SmallLake(spark, tmp_path)
+    lake, later = small.lake, DAY + dt.timedelta(days=1)
+    video = {"video_id": "v", "title": "t"}
+    small.write(tables.VIDEO_ARRIVALS, [video | {"video_id": name} for name in ("a", "b", "c")], DAY, batch="b")
+    for name, day in (("a", DAY), ("b", later), ("c", later)):
+        take_down(lake, small.services.vectors, name, day, "asked", "desk")
+    decided = {"snapshot_id": "s", "decision": "rejected", "reason": "no"}
+    for by, count in (("gates", 1), ("007", 1), ("007", 2)):
+        rows = [decided | {"model_version": f"m{n}", "decided_at": dt.datetime(2026, 1, 1, n)} for n in range(count)]
+        small.write(tables.PROMOTIONS, rows, DAY, decided_by=by)
+    before = {table: sorted(lake.read(table).collect()) for table in (tables.DELETIONS, tables.PROMOTIONS)}
+    for table in before:
+        entries(Path(lake.path(table)) / "_delta_log")[-1].write_bytes(content)
+    if not content:
+        with pytest.raises(DamagedTableError, match=r"bronze\.deletions: .* is empty"):
+            Lake(spark, lake.root).taken_down  # noqa: B018 - asking is what fails
+    mended = {one.table: (one.again, one.restored) for one in repair(Lake(spark, lake.root), load_jobs())}
+    assert mended == {"bronze.deletions": ((), 1), "ops.promotions": ((), 1)}
+    fresh = Lake(spark, lake.root)
+    assert fresh.taken_down == ["a", "b", "c"]
+    assert {table: sorted(fresh.read(table).collect()) for table in before} == before
 
 
 def test_a_voided_entry_is_kept_and_what_it_replaced_is_there_again(lake: Lake, log: Path):

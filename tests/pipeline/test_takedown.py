@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -66,6 +67,10 @@ def test_a_purge_puts_one_pseudonym_wherever_another_videos_row_names_the_gone_o
     small.write(tables.TAG_CANDIDATES, [{**facts, "example_video_ids": ["b", "a", "c"]}], DAY)
     refused = {"job": "ingest", "table": "bronze.video_arrivals", "rule": "r", "reason": "x"}
     small.write(tables.QUARANTINE, [{**refused, "row_key": "a", "video_id": None}], DAY, job="ingest")
+    note = "it lacks 2 videos (a, b); of abc: a. Run it again"
+    ran = {"job": "serve", "status": "failed", "started_at": dt.datetime(2026, 1, 2), "settings_hash": "s", "code_version": "c"}
+    ran |= dict.fromkeys(("rows_in", "rows_out", "quarantined"), 0)
+    small.write(tables.RUNS, [{**ran, "run_id": run_id, "note": said} for run_id, said in (("1", note), ("2", "b"))], DAY)
     versions = {t.name: DeltaTable(small.lake.path(t)).version() for t in (tables.COPIES, tables.TAG_CANDIDATES)}
     take_down(small.lake, small.services.vectors, "a", NEXT, "", "")
     purged = purge(small.lake, small.services.vectors)
@@ -75,6 +80,8 @@ def test_a_purge_puts_one_pseudonym_wherever_another_videos_row_names_the_gone_o
     assert found == {("b", name, name), ("c", "c", None), ("later", "c", "c")}
     (candidate,) = small.lake.read(tables.TAG_CANDIDATES).collect()
     assert candidate.example_video_ids == ["b", name, "c"]
+    notes = [r.note for r in small.lake.read(tables.RUNS).orderBy("run_id").collect()]
+    assert notes == ["it lacks 2 videos ((removed), b); of abc: (removed). Run it again", "b"]
     assert [r.row_key for r in small.lake.read(tables.QUARANTINE).collect()] == [name]
     days = {action["partitionValues"]["data_date"] for action in added_since(small.lake.path(tables.COPIES), versions["silver.copies"])}
     assert days == {str(DAY)}  # what names nobody is left as it is

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 from PIL import Image
 
 from reelhouse import tables
@@ -269,6 +270,15 @@ def test_reports_that_show_a_video_go_with_it_and_the_others_are_linked_anew(sma
     left = Page(paths[1].read_text(encoding="utf-8"))
     assert [a["href"] for a in left.all("a") if "rel" in a] == [f"{AFTER}.html"]
     assert f"{DAY}.html" not in paths[1].with_name("index.html").read_text(encoding="utf-8")
+
+
+def test_a_report_that_names_a_video_with_quotes_in_its_id_is_found(spark, tmp_path):
+    page = tmp_path / "reports" / f"{DAY}.html"
+    page.parent.mkdir()
+    for video_id in ("it's", 'the "best"', "a<b&c"):
+        page.write_text(f"<p>refused: {escape(video_id)}</p>", encoding="utf-8")
+        assert forget_videos(Lake(spark, str(tmp_path)), ["its"]) == []
+        assert forget_videos(Lake(spark, str(tmp_path)), [video_id]) == [page]
 
 
 def test_a_day_that_was_never_run_and_a_root_that_is_no_folder_are_named_errors(small, tmp_path):

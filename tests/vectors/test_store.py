@@ -213,6 +213,20 @@ def test_a_purge_removes_the_bytes_and_the_store_goes_on(tmp_path, store):
     assert store.count(EMBEDDING, VERSION) == 50
 
 
+def test_collections_of_others_are_neither_listed_nor_touched(store):
+    filled(store, 3)
+    client = store._connect()
+    client.create_collection("products", 8)  # ids are numbers there
+    client.insert("products", [{"id": 1, "vector": [0.0] * 8}])
+    client.create_collection("a_table__loading", 8)
+    assert store.list_collections() == [collection_name(EMBEDDING, VERSION)]
+    assert store.forget(["v0001"]) == 1
+    assert store.keep_only([]) == [collection_name(EMBEDDING, VERSION)]
+    store.purge(["v0002"])
+    assert sorted(store._connect().list_collections()) == ["a_table__loading", "products"]
+    assert store.count_of("products") == 1
+
+
 def test_the_server_process_ends_with_the_last_store_that_is_closed(tmp_path, store):
     filled(store, 3)
     second = VectorStore("", "", tmp_path, 100)

@@ -41,6 +41,8 @@ def repair(conf: Conf = None, values: Set = None, root: Root = None) -> None:
         mended = list(repair_lake(lake, load_jobs()))
     for one in mended:
         show.progress(f"{one.table}: a damaged entry of its log was taken out; it is kept as {one.kept}")
+        if one.restored:
+            show.progress(f"{one.table}: {one.restored} rows that people asked for were brought back")
     for day in sorted({day for one in mended for day in one.again}):
         show.progress(f"run `{show.program()} daily --date {day}`: it repeats what was lost")
     if not mended:

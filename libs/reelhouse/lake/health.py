@@ -74,7 +74,8 @@ def newest_start(root: Path) -> dt.datetime | None:
     log = folder / "_delta_log"
     if not entries(log):
         return None
-    active, _ = _active(log, _last_checkpoint(log)[0])
+    checkpoint, lost = _last_checkpoint(log)
+    active, _ = _active(log, None if lost else checkpoint)
     found = [value for path in active for value in pq.ParquetFile(folder / unquote(path)).read(["started_at"])["started_at"].to_pylist()]
     return max((value.replace(tzinfo=dt.UTC) for value in found), default=None)
 

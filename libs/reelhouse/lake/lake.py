@@ -122,6 +122,7 @@ class Lake:
         version, ids = self._takedowns
         newest = self._newest_version(tables.DELETIONS, version)
         if newest != version:
+            self._check_log(tables.DELETIONS)
             ids = sorted(row.video_id for row in self._delta(tables.DELETIONS).select("video_id").distinct().collect())
             self._takedowns = newest, ids
         return ids

@@ -12,6 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from markupsafe import escape
+
 from reelhouse.errors import SettingsError
 from reelhouse.lake.trouble import storage_errors
 from reelhouse.report import pages
@@ -56,7 +58,7 @@ def forget_videos(lake: Lake, video_ids: Iterable[str]) -> list[Path]:
     folder = Path(lake.root) / FOLDER
     if not lake.is_local or not folder.is_dir():
         return []
-    gone = [(anchor_of(video_id), re.compile(rf"(?<!\w){re.escape(html.escape(video_id))}(?!\w)")) for video_id in video_ids]
+    gone = [(anchor_of(video_id), re.compile(rf"(?<!\w){re.escape(escape(video_id))}(?!\w)")) for video_id in video_ids]
 
     def shows(content: str) -> bool:
         words = _TAG.sub(" ", content)

@@ -25,7 +25,7 @@ RUNS = Table(
         column("code_version", "string", "hash of the job's code", nullable=False),
         column("inputs", "map<string,string>", "inputs that are no table: files by content, model versions", nullable=False),
         column("metrics", "map<string,double>", "figures that the job reports", nullable=False, sameness="inexact"),
-        column("note", "string", "what it wants to say: why it stepped aside, or the error"),
+        column("note", "string", "what it wants to say: why it stepped aside, or the error", names_videos="within"),
         column(
             "checks",
             "array<struct<table:string,check:string,column:string,passed:boolean,failed_rows:bigint,total_rows:bigint,details:string>>",

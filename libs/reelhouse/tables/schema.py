@@ -9,24 +9,25 @@ if TYPE_CHECKING:
     from pyspark.sql.types import DataType, StructType
 
 Sameness = Literal["exact", "inexact", "volatile"]
+Naming = Literal[False, True, "within"]
 
 
 @dataclass(frozen=True)
 class Column:
     """One column. `sameness` says how two builds of a row are compared: `exact` columns enter the row hash, `inexact`
     ones (scores, vectors) are compared within a tolerance, `volatile` ones (times of ingest, paths) are left out.
-    `names_videos`: the value names other videos, which a purge must remove too."""
+    `names_videos`: the value names other videos (`within`: somewhere in a text), which a purge must remove too."""
 
     name: str
     type: str
     comment: str
     nullable: bool
     sameness: Sameness
-    names_videos: bool
+    names_videos: Naming
 
 
 def column(
-    name: str, type: str, comment: str, *, nullable: bool = True, sameness: Sameness = "exact", names_videos: bool = False
+    name: str, type: str, comment: str, *, nullable: bool = True, sameness: Sameness = "exact", names_videos: Naming = False
 ) -> Column:
     return Column(name, type, comment, nullable, sameness, names_videos)
 

@@ -97,8 +97,9 @@ class VectorStore:
         return self.state() == "present" and bool(self.call("has_collection", collection_name(kind, version)))
 
     def list_collections(self) -> list[str]:
-        """Names of the collections, sorted; opens no embedded file that is not there."""
-        return sorted(self.call("list_collections")) if self.state() == "present" else []
+        """Names of our collections, sorted, not of others on the same server; opens no embedded file that is not there."""
+        names = self.call("list_collections") if self.state() == "present" else []
+        return sorted(name for name in names if name.startswith((f"{EMBEDDING}__", f"{HASH}__")))
 
     def drop(self, kind: str, version: str) -> None:
         if self.exists(kind, version):
@@ -231,8 +232,7 @@ class VectorStore:
     def keep_only(self, versions: Collection[str]) -> list[str]:
         """Drop the collections of all other versions, and what unfinished loads of them left; returns the names of those dropped."""
         kept = {collection_name(kind, version) for kind in (EMBEDDING, HASH) for version in versions}
-        ours = [name for name in self.list_collections() if name.startswith((f"{EMBEDDING}__", f"{HASH}__"))]
-        others = [name for name in ours if name.removesuffix(schema.LOADING) not in kept]
+        others = [name for name in self.list_collections() if name.removesuffix(schema.LOADING) not in kept]
         for name in others:
             self.call("drop_collection", name)
         return others
