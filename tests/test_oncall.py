@@ -46,7 +46,13 @@ def test_an_address_gets_the_alert_posted():
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             got.append((self.path, self.headers["Content-Type"], json.loads(body)))
-            self.send_response(500 if self.path == "/broken" else 204)
+            self.send_response({"/broken": 500, "/moved": 301}.get(self.path, 204))
+            self.send_header("Location", f"http://127.0.0.1:{server.server_port}/hook")
+            self.end_headers()
+
+        def do_GET(self):
+            got.append("asked for")
+            self.send_response(204)
             self.end_headers()
 
         def log_message(self, *arguments):
@@ -60,7 +66,9 @@ def test_an_address_gets_the_alert_posted():
         tell(f"{address}/hook", ALERT, 20, said.append)
         assert (got, said) == ([("/hook", "application/json", AS_JSON)], [])
         tell(f"{address}/broken", ALERT, 20, said.append)
-        assert said == ["telling of failed did not work: HTTPError"]
+        tell(f"{address}/moved", ALERT, 20, said.append)
+        assert said == [f"telling of failed did not work: the address answered with status {status}" for status in (500, 301)]
+        assert [path for path, *_ in got] == ["/hook", "/broken", "/moved"]
     finally:
         server.shutdown()
         server.server_close()
@@ -120,12 +128,32 @@ def test_a_day_that_passes_its_deadline_is_told_once_with_what_is_at_work(watchi
 def test_a_day_done_in_time_and_a_backfill_are_not_late(watching):
     watch, today, path = watching
     for date in (today, DAY):
-        with watch.day(date):
+        with watch.day(date), watch.job("train", date, 60):
             pass
     time.sleep(1.5)
     assert told(path) == []
     assert not watch.late(today)
     assert not watch.late(DAY)
+
+
+def test_a_day_on_which_nothing_is_left_to_do_is_not_late_and_jobs_by_themselves_tell_of_a_deadline_that_passes_meanwhile(watching):
+    watch, today, path = watching
+    with watch.day(today):
+        time.sleep(1.5)
+    assert (told(path), watch.late(today)) == ([], False)
+    with watch.day(today, whole=False), watch.job("serve", today, 60):  # after the deadline
+        time.sleep(0.5)
+    assert told(path) == []
+    with watch.day(today), watch.job("serve", today, 60):
+        wait_for(1, path)
+    assert watch.late(today)
+
+
+def test_a_job_by_itself_tells_of_a_deadline_that_passes_while_it_is_at_work(watching):
+    watch, today, path = watching
+    with watch.day(today, whole=False), watch.job("serve", today, 60):
+        (alert,) = wait_for(1, path)
+    assert alert["text"].endswith("UTC; at work: serve")
 
 
 def test_a_job_that_takes_longer_than_its_minutes_is_told(watching):

@@ -28,6 +28,26 @@ def test_overlays_are_laid_in_order_and_single_values_last(tmp_path: Path):
     assert (video.frames, video.ocr_frames) == (6, 0)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("spark.extra.spark.hadoop.fs.s3a.secret.key", "x", True),
+        ("spark.extra.spark.ssl.keyStorePassword", "x", True),
+        ("spark.extra.spark.hadoop.fs.azure.account.key.me.dfs.core.windows.net", "x", True),
+        ("spark.extra.spark.hadoop.fs.s3a.access.key", "x", True),
+        ("alerts.on_failure", "https://hooks.example/T0/B0/x", True),
+        ("alerts.on_failure", "page the-team", False),
+        ("schedule.secret", "reelhouse", False),
+        ("spark.extra.spark.executor.memory", "8g", False),
+        ("vectors.token", "", False),
+    ],
+)
+def test_what_is_a_secret_is_not_shown(name: str, value: str, secret: bool):
+    assert settings.shown(name, value) == ("********" if secret else value)
+    assert settings.plain_secrets({name: value}) == ([name] if secret else [])
+    assert settings.plain_secrets({name: "${NAME}"}) == []
+
+
 def test_an_unreadable_file_is_named(tmp_path: Path):
     bad = tmp_path / "bad.yml"
     bad.write_text("video: [\n")

@@ -10,9 +10,9 @@ from pyspark.sql import Row
 from rich.console import Console
 
 from reelhouse import show, tables
-from reelhouse.errors import NotFoundError
+from reelhouse.errors import LateError, NotFoundError
 from reelhouse.lake import Ledger, RunRecord
-from reelhouse.pipeline import marker
+from reelhouse.pipeline import load_jobs, marker
 from reelhouse.status import RULES_SHOWN, Freshness, Status, Trouble, status_of
 from tests.jobs.small_lake import SmallLake
 from tests.typed import typing_in
@@ -94,6 +94,16 @@ def test_a_job_that_was_killed_is_told_though_the_ledger_does_not_know_of_it(sma
     assert found == Trouble(
         "predict", "it is at work now, or was cut off", "if no run is at work, `reelhouse daily --date 2026-01-01` goes on from here"
     )
+
+
+def test_a_monitor_is_told_of_a_job_that_was_cut_off_after_it_had_succeeded(small, spark, tmp_path, monkeypatch):
+    small.lake.mark(marker("predict", DAY))
+    typed = typing_in(tmp_path, spark, monkeypatch)
+    monkeypatch.setattr("reelhouse.pipeline.load_jobs", lambda: [job for job in load_jobs() if job.name in JOBS])
+    with pytest.raises(LateError, match=rf"{DAY} is not done: predict: it is at work now, or was cut off"):
+        typed("status", "--check", "--date", str(DAY), "--root", small.lake.root)
+    small.lake.unmark(marker("predict", DAY))
+    typed("status", "--check", "--date", str(DAY), "--root", small.lake.root)
 
 
 def test_every_table_is_told_with_its_newest_day_and_rows(small):

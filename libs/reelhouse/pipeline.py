@@ -218,7 +218,7 @@ class Pipeline:
             self.job(name)
         self.lake.check_writable()
         jobs = [job for job in self.jobs if not only or job.name in only]
-        with self._alone_on(date), self.watch.day(date):
+        with self._alone_on(date), self.watch.day(date, whole=not only):
             outcomes = self._run_in_order(jobs, date, force)
         return [outcomes[job.name] for job in jobs]
 

@@ -27,7 +27,9 @@ Positive = Annotated[int, Field(gt=0)]
 
 # What nobody may see: a job's output does not depend on it, so that no hash of it is kept either
 _SECRET = {"vectors": {"token"}}
-_SECRET_NAME = re.compile(r"(^|[._])(secret|token|password|credentials?)([._]|$)", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"secret|token|password|credential|(access|account)\.?key", re.IGNORECASE)
+_NO_SECRETS = ("schedule.secret", "schedule.executor_secrets")  # names of a Secret and of its keys
+_WEBHOOKS = ("alerts.on_failure", "alerts.on_late")  # who knows such an address may use it
 _FROM_ENVIRONMENT = re.compile(r"\$\{(\w+)\}")
 
 
@@ -284,7 +286,7 @@ def shown(dotted: str, value: Any) -> str:
     """A setting's value for people: secrets, also those among further Spark settings, as stars."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {shown(name, one)}" for name, one in value.items()) + "}"
-    return "********" if value and _is_secret(dotted) else str(value)
+    return "********" if value and _is_secret(dotted, value) else str(value)
 
 
 def plain_secrets(given: Path | Mapping[str, Any]) -> list[str]:
@@ -295,15 +297,17 @@ def plain_secrets(given: Path | Mapping[str, Any]) -> list[str]:
         if isinstance(value, Mapping):
             for key, one in value.items():
                 look(one, f"{where}.{key}".lstrip("."))
-        elif value and _is_secret(where) and not _FROM_ENVIRONMENT.fullmatch(str(value)):
+        elif value and _is_secret(where, value) and not _FROM_ENVIRONMENT.fullmatch(str(value)):
             found.append(where)
 
     look(_read(given) if isinstance(given, Path) else given, "")
     return found
 
 
-def _is_secret(dotted: str) -> bool:
-    return dotted != "schedule.secret" and bool(_SECRET_NAME.search(dotted))  # which is the name of a Secret
+def _is_secret(dotted: str, value: Any) -> bool:
+    if dotted in _WEBHOOKS:
+        return str(value).startswith(("http://", "https://"))
+    return dotted not in _NO_SECRETS and bool(_SECRET_NAME.search(dotted))
 
 
 def _filled(value: Any, where: str, elsewhere: bool) -> Any:

@@ -19,6 +19,8 @@ WRITES = [
     f"with x as (select * from {NAME}) insert into {NAME} select * from x",
     f"from {NAME} insert into {NAME} select *",
     f"insert overwrite {NAME} select * from {NAME} where false",
+    "with x as (select 1 a) insert overwrite directory '/tmp/none' using parquet select * from x",
+    "from (select 1 a) insert overwrite local directory '/tmp/none' using parquet select *",
     f"update {NAME} set reason = 'x'",
     f"merge into {NAME} t using {NAME} s on t.video_id = s.video_id when matched then delete",
     f"drop table {NAME}",

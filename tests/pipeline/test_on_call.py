@@ -7,6 +7,8 @@ import json
 import shlex
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,12 @@ from pyspark.sql import SparkSession
 
 from reelhouse import settings as settings_module
 from reelhouse import tables
+from reelhouse.cli import running
+from reelhouse.cli.options import open_lake
 from reelhouse.errors import LateError, LockedError, QuarantineLimitError
 from reelhouse.lake import Lake
-from reelhouse.pipeline import Pipeline
+from reelhouse.pipeline import Pipeline, load_jobs
+from reelhouse.settings import Settings
 from tests.deliveries import deliver, text_rows
 from tests.typed import Type, typing_in
 
@@ -65,6 +70,13 @@ def test_it_waits_no_longer_than_it_may(tmp_path: Path, spark: SparkSession):
         pipeline.run_day(DAY, ["ingest"])
 
 
+@contextmanager
+def of_one_job(settings: Settings) -> Iterator[Pipeline]:
+    """A pipeline that takes in and does nothing more."""
+    with open_lake(settings) as lake:
+        yield Pipeline(settings, lake, print, [job for job in load_jobs() if job.name == "ingest"])
+
+
 def told(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
@@ -105,14 +117,20 @@ def test_a_failed_job_is_told_with_its_cause_and_the_next_step_and_has_its_own_e
     assert alert["troubles"][0]["next_step"].startswith("free space or mend the permissions")
 
 
-def test_a_day_that_is_done_after_its_deadline_is_told_and_has_its_own_exit_status(tmp_path: Path, typed: Type):
+def test_a_day_that_is_done_after_its_deadline_is_told_and_has_its_own_exit_status(
+    tmp_path: Path, typed: Type, monkeypatch: pytest.MonkeyPatch
+):
     now = dt.datetime.now(dt.UTC)
     yesterday = now.date() - dt.timedelta(days=1)
     deliver(tmp_path / "deliveries", yesterday, text_rows(DAY, 3))
     hours = (now - dt.datetime.combine(yesterday, dt.time(), dt.UTC)).total_seconds() / 3600 - 0.5
-    words = ("job", "ingest", "--date", str(yesterday), "--root", "w", "--set", "sources.deliveries=deliveries")
+    monkeypatch.setattr(running, "open_pipeline", of_one_job)
+    places = ("--root", "w", "--set", "sources.deliveries=deliveries", "--set", f"alerts.deadline_hours={hours}")
+    words = ("daily", "--date", str(yesterday), *places, *targets(tmp_path / "told"))
     with pytest.raises(LateError, match=rf"{yesterday}: done, but after the deadline \(alerts\.deadline_hours\)"):
-        typed(*words, *targets(tmp_path / "told"), "--set", f"alerts.deadline_hours={hours}")
+        typed(*words)
+    typed(*words)  # all is done: it was late before, not now
+    typed("job", "ingest", "--force", *words[1:])  # a job is not late, its day is
     (alert,) = told(tmp_path / "told")
     assert (alert["kind"], alert["date"]) == ("late", str(yesterday))
     assert alert["text"].startswith(f"{yesterday} is not done at its deadline, ")
@@ -122,3 +140,17 @@ def test_a_day_that_is_done_after_its_deadline_is_told_and_has_its_own_exit_stat
         typed("status", "--check", "--root", "w")
     with pytest.raises(LateError, match=f"nothing was run for {DAY} in "):
         typed("status", "--check", "--date", str(DAY), "--root", "w")
+
+
+def test_what_failed_on_an_earlier_day_of_a_backfill_is_told(tmp_path: Path, typed: Type, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(running, "open_pipeline", of_one_job)
+    times = ["yesterday"] * 4 + ["2026-01-01T08:00:00Z"] * 2
+    rows = [row | {"published_at": time} for row, time in zip(text_rows(DAY, 6), times, strict=True)]
+    deliver(tmp_path / "deliveries", DAY, rows)
+    words = ("daily", "--from", str(DAY), "--to", "2026-01-03", "--root", "w", "--set", "sources.deliveries=deliveries")
+    strict = ("--set", "storage.quarantine_rows_free=0")
+    with Lake(None, str(tmp_path / "w")).lock("run-2026-01-02"):  # type: ignore[arg-type]
+        done = typed(*words, *strict, *targets(tmp_path / "told"), code=QuarantineLimitError.exit_code)
+    assert "2026-01-02 was not run, nor any day after it: another run is at work on 2026-01-02" in done.output
+    (alert,) = told(tmp_path / "told")
+    assert alert["text"].startswith(f"{DAY} failed: ingest. QuarantineLimitError")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 import shlex
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -102,6 +104,29 @@ def test_while_a_night_is_at_work_the_next_one_says_so_and_leaves(folder: Path, 
     assert locked.returncode == LockedError.exit_code
     assert locked.stderr.startswith("reelhouse: an earlier scheduled run is still at work (lock ")
     assert len(locked.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("zone", "at", "safe"), [("Europe/Helsinki", "02:00", "03:00"), ("Europe/Berlin", "01:30", "02:30")])
+def test_a_time_at_which_a_change_of_the_clocks_would_leave_out_a_day_is_refused(zone: str, at: str, safe: str):
+    with pytest.raises(SettingsError, match=rf"^{at} here is before midnight \(UTC\) for one part of the year .* such as --at {safe} "):
+        cron.cron_line(at, Path("/a"), [], {}, ZoneInfo(zone))
+    hour, minute = map(int, safe.split(":"))
+    assert cron.cron_line(safe, Path("/a"), [], {}, ZoneInfo(zone)).startswith(f"{minute} {hour} * * * ")
+    assert cron.cron_line(at, Path("/a"), [], {}, ZoneInfo("Asia/Shanghai")).startswith(f"{int(at[3:])} {int(at[:2])} ")
+
+
+def test_a_run_that_was_killed_is_told_to_whoever_is_on_call(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch):
+    program, file = tmp_path / "program", tmp_path / "told"
+    program.write_text("#!/bin/sh\nkill -9 $$\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(nightly, "PROGRAM", str(program))
+    (tmp_path / "own.yml").write_text(yaml.safe_dump({"alerts": {"on_failure": f"tee {file}"}}))
+    typed = typing_in(tmp_path, spark, monkeypatch)
+    typed("schedule", "run", "--date", str(YESTERDAY), "--conf", "own.yml", "--root", "w", code=137)
+    alert = json.loads(file.read_text())
+    assert (alert["kind"], alert["date"]) == ("failed", str(YESTERDAY))
+    assert alert["text"].startswith(f"reelhouse daily {YESTERDAY}: killed by signal 9 (exit status 137) after ")
+    assert alert["troubles"][0]["next_step"].endswith(f"`reelhouse daily --date {YESTERDAY}` goes on from here")
 
 
 def test_where_the_folder_is_gone_the_shell_says_so(folder: Path, line: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import yaml
 from pyspark.sql import SparkSession
 
 from reelhouse import settings as settings_module
+from reelhouse.cli.options import settings_of
+from reelhouse.cli.schedule import due_at
 from reelhouse.errors import SettingsError
 from reelhouse.pipeline import load_jobs
 from reelhouse.settings import CONF, load
@@ -59,6 +62,7 @@ def test_the_container_runs_the_day_with_secrets_from_its_environment(objects: d
     assert {entry["name"]: entry["valueFrom"]["fieldRef"]["fieldPath"] for entry in container["env"]} == {
         "POD_NAME": "metadata.name",
         "POD_IP": "status.podIP",
+        "JOB_NAME": "metadata.labels['job-name']",
     }
     (mount,), (volume,) = container["volumeMounts"], pod["volumes"]
     assert (mount["name"], mount["mountPath"]) == (volume["name"], "/etc/reelhouse")
@@ -68,7 +72,7 @@ def test_the_container_runs_the_day_with_secrets_from_its_environment(objects: d
 def test_what_the_container_is_given_are_settings(objects: dict[str, dict], tmp_path: Path):
     arguments = objects["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"]
     files = {f"/etc/reelhouse/{name}": text for name, text in objects["ConfigMap"]["data"].items()}
-    given = dict.fromkeys(("--conf", "--root", "--set"))
+    given = dict.fromkeys(("--slot", "--conf", "--root", "--set"))
     assert set(arguments[::2]) == given.keys()
     overlays, values = [], {}
     for option, value in zip(arguments[::2], arguments[1::2], strict=True):
@@ -90,6 +94,22 @@ def test_what_the_container_is_given_are_settings(objects: dict[str, dict], tmp_
         "spark.kubernetes.driver.pod.name": "reelhouse-daily-1-x",
     }
     assert loaded.spark.shuffle_partitions == load([CLUSTER]).spark.shuffle_partitions
+
+
+def test_a_pod_that_begins_late_or_again_runs_the_day_of_its_slot(objects: dict[str, dict]):
+    (container,) = objects["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert container["args"][:2] == ["--slot", "$(JOB_NAME)"]
+    due = due_at("reelhouse-daily-29456910")  # the controller's way: minutes since 1970
+    assert due == dt.datetime(2026, 1, 3, 4, 30, tzinfo=dt.UTC)
+    with pytest.raises(SettingsError, match="wants the name of a Job that a CronJob made"):
+        due_at("reelhouse-daily-by-hand")
+    assert objects["CronJob"]["spec"]["startingDeadlineSeconds"] >= 24 * 3600  # else a day behind a long one is left out
+
+
+def test_two_values_for_parts_of_one_setting_are_both_kept(tmp_path: Path):
+    given = ["spark.extra={spark.executor.memory: 8g, spark.a: x}", 'spark.extra={"spark.driver.host": "10.0.0.1", spark.a: y}']
+    extra = settings_of(None, given, None).spark.extra
+    assert extra == {"spark.executor.memory": "8g", "spark.driver.host": "10.0.0.1", "spark.a": "y"}
 
 
 def test_a_secret_is_not_printed_and_a_folder_is_no_root_for_a_pod(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch):

@@ -43,6 +43,8 @@ def status(
         raise typer.Exit(1)
     if check and "not run" in found.outcomes:
         raise LateError(f"{found.day} is not done: {found.outcomes['not run']} jobs were not run")
+    if check and found.troubles:
+        raise LateError(f"{found.day} is not done: {found.troubles[0].job}: {found.troubles[0].cause}")
 
 
 @app.command()

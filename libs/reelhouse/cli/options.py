@@ -30,7 +30,8 @@ def settings_of(
     pairs: dict[str, Any] = {}
     for text in values or []:
         dotted, value = settings_module.pair(text)
-        pairs[dotted] = value
+        known = pairs.get(dotted)
+        pairs[dotted] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
     pairs |= {"storage.root": root} if root else {}
     return settings_module.load(conf or [], (extra or {}) | pairs, elsewhere=elsewhere)
 

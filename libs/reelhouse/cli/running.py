@@ -62,12 +62,29 @@ def daily(
         dates = [show.today()]
         show.progress(f"no --date given: running {dates[0]} (today, UTC)")
     with _telling(settings, dates), open_pipeline(settings) as pipeline:
-        outcomes = [outcome for day in dates for outcome in pipeline.run_day(day, force=force)]
+        outcomes = _run_days(pipeline, dates, force)
         show.closing(outcomes)
         if sample:
             _score_sample(pipeline, dates[-1])
         show.next_things(_some_video(pipeline), f" --root {settings.storage.root}" if settings.storage.root != "warehouse" else "")
         _leave(pipeline, outcomes)
+
+
+def _run_days(pipeline: Pipeline, dates: list[dt.date], force: bool) -> list[Outcome]:
+    """The days one after the other. Where one can't be run at all, what failed before it is told all the same, and is the status."""
+    from reelhouse import show
+
+    outcomes: list[Outcome] = []
+    for day in dates:
+        try:
+            outcomes += pipeline.run_day(day, force=force)
+        except Exception as error:
+            if any(o.status == "failed" for o in outcomes):
+                show.closing(outcomes)
+                show.progress(f"{day} was not run, nor any day after it: {error}")
+                _leave(pipeline, outcomes)
+            raise
+    return outcomes
 
 
 @contextmanager
@@ -87,7 +104,7 @@ def _telling(settings: Settings, dates: list[dt.date]) -> Iterator[None]:
         raise
 
 
-def _leave(pipeline: Pipeline, outcomes: list[Outcome]) -> None:
+def _leave(pipeline: Pipeline, outcomes: list[Outcome], *, whole: bool = True) -> None:
     """Tell of what failed, and end with its exit status: a named error's own, 1 for any other; that of LateError where all is done
     but the deadline passed."""
     from reelhouse import show
@@ -98,7 +115,7 @@ def _leave(pipeline: Pipeline, outcomes: list[Outcome]) -> None:
         tell(told.on_failure, alert, told.timeout_seconds, show.progress)
         code = failed[0].error.exit_code if isinstance(failed[0].error, ReelhouseError) else 1
         raise typer.Exit(code)
-    late = sorted({o.date for o in outcomes if pipeline.watch.late(o.date)})
+    late = sorted({o.date for o in outcomes if pipeline.watch.late(o.date)}) if whole else []
     if late:
         raise LateError(f"{', '.join(map(str, late))}: done, but after the deadline (alerts.deadline_hours)")
 
@@ -155,7 +172,7 @@ def job(name: str, date: Day = None, force: bool = False, conf: Conf = None, val
     with _telling(settings, [day]), open_pipeline(settings) as pipeline:
         outcomes = pipeline.run_day(day, [name], force=force)
         show.closing(outcomes)
-        _leave(pipeline, outcomes)
+        _leave(pipeline, outcomes, whole=False)  # whatever the time is: the day is late, not the job
 
 
 @app.command()

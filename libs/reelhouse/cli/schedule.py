@@ -11,11 +11,11 @@ import typer
 
 from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_lake, settings_of
 from reelhouse.errors import SettingsError
+from reelhouse.oncall import Alert, Trouble, next_step, tell
 from reelhouse.settings import pair, plain_secrets
 
 if TYPE_CHECKING:
     from reelhouse.settings import Settings
-    from reelhouse.status import Trouble
 
 app = typer.Typer(no_args_is_help=True, help="Run a day every night: cron, Kubernetes, spark-submit.")
 
@@ -83,6 +83,7 @@ def submit(
 @app.command()
 def run(
     date: Day = None,
+    slot: Annotated[str | None, typer.Option(help="instead: name of the Kubernetes Job, which ends in the minute that it was due")] = None,
     log: Annotated[bool, typer.Option("--log/--no-log", help="output into a log file of the date, or to the terminal")] = True,
     conf: Conf = None,
     values: Set = None,
@@ -93,7 +94,8 @@ def run(
 
     settings, words = _scheduled(conf, values, root)
     options = [*_files(conf), *words]
-    day = day_of(date) if date else dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+    due = due_at(slot) if slot else dt.datetime.now(dt.UTC)
+    day = day_of(date) if date else due.date() - dt.timedelta(days=1)
     if not log:
         night, file = nightly.run_day(day, options, None), None
     else:
@@ -101,10 +103,22 @@ def run(
         with nightly.only_one(logs):
             file = logs / f"{day}.log"
             night = nightly.run_day(day, options, file)
+    if night.status > nightly.KILLED:  # it could not tell of that itself
+        cause = nightly.headline(night)
+        alert = Alert("failed", str(day), settings.storage.root, cause, (Trouble("", cause, next_step(cause, day)),))
+        tell(settings.alerts.on_failure, alert, settings.alerts.timeout_seconds, print)
     if night.status:
         for line in nightly.summary(night, options, file, lambda day: _troubles(settings, day)):
             print(line)
         raise typer.Exit(night.status)
+
+
+def due_at(slot: str) -> dt.datetime:
+    """When a Job of a CronJob was due: its name ends in minutes since 1970. A retry of it hours later is for the same day."""
+    minutes = slot.rpartition("-")[2]
+    if not minutes.isdecimal():
+        raise SettingsError(f"--slot wants the name of a Job that a CronJob made, as reelhouse-daily-29384760, got {slot!r}")
+    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(minutes=int(minutes))
 
 
 def _logs_of(settings: Settings) -> Path:

@@ -16,7 +16,7 @@ _LOGICAL = "org.apache.spark.sql.catalyst.plans.logical"
 _BLANK = r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*"
 _QUESTION = re.compile(_BLANK + r"(select|with|values|table|from|show|describe|desc|explain)\b", re.IGNORECASE | re.DOTALL)
 # `with` and `from` may end in an insert. These are what Spark does not answer with rows of a query; of them only such names ask
-_DOING = (f"{_LOGICAL}.Command", f"{_LOGICAL}.ParsedStatement")
+_DOING = tuple(f"{_LOGICAL}.{name}" for name in ("Command", "ParsedStatement", "InsertIntoDir"))
 _ASKING = ("Show", "Describe", "Explain")
 
 

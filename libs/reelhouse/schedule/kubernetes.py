@@ -92,9 +92,10 @@ def _cron_job(settings: Settings, jobs: Sequence[Job], files: Sequence[str], wor
         "name": NAME,
         "image": settings.schedule.image,
         "command": ["reelhouse", "schedule", "run", "--no-log"],
-        "args": [*options, *words, "--set", f"spark.extra={json.dumps(driver)}"],
+        "args": ["--slot", "$(JOB_NAME)", *options, *words, "--set", f"spark.extra={json.dumps(driver)}"],
         "env": [
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "JOB_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['job-name']"}}},
             {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
         ],
         "envFrom": [{"secretRef": {"name": settings.schedule.secret, "optional": True}}],
@@ -107,9 +108,10 @@ def _cron_job(settings: Settings, jobs: Sequence[Job], files: Sequence[str], wor
         "volumes": [{"name": "settings", "configMap": {"name": f"{NAME}-settings"}}],
     }
     final = {"action": "FailJob", "onExitCodes": {"containerName": NAME, "operator": "In", "values": FINAL}}
+    seconds = 60 * sum(job.minutes for job in jobs)
     job = {
         "backoffLimit": max((job.retries for job in jobs), default=0),
-        "activeDeadlineSeconds": 60 * sum(job.minutes for job in jobs),
+        "activeDeadlineSeconds": seconds,
         "podFailurePolicy": {"rules": [final]},
         "template": {"metadata": {"labels": place["labels"]}, "spec": pod},
     }
@@ -121,7 +123,7 @@ def _cron_job(settings: Settings, jobs: Sequence[Job], files: Sequence[str], wor
             "schedule": f"{int(minute)} {int(hour)} * * *",
             "timeZone": "Etc/UTC",
             "concurrencyPolicy": "Forbid",
-            "startingDeadlineSeconds": 3600,
+            "startingDeadlineSeconds": seconds,  # a day that has to wait for the one before is late, not left out
             "successfulJobsHistoryLimit": 3,
             "failedJobsHistoryLimit": 7,
             "jobTemplate": {"spec": job},

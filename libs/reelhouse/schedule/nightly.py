@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _TOLD_LINES_MAX = 12
 _MEANING = {2: "the settings are wrong", 3: "done, but late", 4: "over the quarantine limit", 5: "another run is at work"}
+KILLED = 128  # an exit status above it: of a process that a signal ended
 _BEFORE_THE_LEDGER = (2, 5)  # exit statuses of a run that wrote nothing
 
 
@@ -79,7 +80,7 @@ def _status_of(command: Sequence[str], output: IO[bytes] | None) -> int:
             code = child.wait()
         finally:
             signal.signal(signal.SIGTERM, before)
-    return code if code >= 0 else 128 - code
+    return code if code >= 0 else KILLED - code
 
 
 def _last_words(lines: list[str]) -> list[str]:
@@ -88,13 +89,18 @@ def _last_words(lines: list[str]) -> list[str]:
     return (lines[places[-1] :] if places else [line for line in lines if line.strip()][-_TOLD_LINES_MAX:])[:_TOLD_LINES_MAX]
 
 
+def headline(night: Night) -> str:
+    """How the run ended, in a line."""
+    killed = f"killed by signal {night.status - KILLED}" if night.status > KILLED else "failed"
+    return f"reelhouse daily {night.date}: {_MEANING.get(night.status, killed)} (exit status {night.status}) after {night.seconds:,.0f} s"
+
+
 def summary(night: Night, words: Sequence[str], log: Path | None, troubles_on: Callable[[dt.date], Sequence[Trouble]]) -> Iterator[str]:
     """Lines for a mail: how the run ended, each job that failed with its cause and the next step, how to run it again, the log.
 
     troubles_on: reads them from the ledger; what it raises itself is told in their place.
     """
-    meaning = _MEANING.get(night.status) or (f"killed by signal {night.status - 128}" if night.status > 128 else "failed")
-    yield f"reelhouse daily {night.date}: {meaning} (exit status {night.status}) after {night.seconds:,.0f} s"
+    yield headline(night)
     troubles: Sequence[Trouble] = []
     if night.status not in _BEFORE_THE_LEDGER:
         try:
