@@ -19,6 +19,9 @@ Airflow variables (or AIRFLOW_VAR_... in the environment), read when a task runs
 Days run in order, since jobs read what the day before left: while that day has not succeeded, the first task fails at once and says
 so. Clear that day, then this one; or mark it as a success to go on without it. `depends_on_past` would wait instead, and since one run
 is active at a time, the cleared day would then wait for this one for ever. Airflow 3 backfills want `--max-active-runs 1`.
+
+A failed task has told `alerts.on_failure` of its cause. `alerts.on_late` is told when the deadline of a day passes while a task is at
+work, and the task is no failure for that; of a deadline that passes while none is at work, let Airflow's own alerts tell.
 """
 
 from __future__ import annotations
