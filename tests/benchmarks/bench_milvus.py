@@ -93,7 +93,7 @@ def measured(root: Path, settings: Any, lake: Lake, services: Services) -> list[
     told = bare(services.vectors, files, settings.vectors.import_minutes)
     print("   bare", told, flush=True)
     begin = time.perf_counter()
-    load_vectors.load_all(job, KIND, VERSION, rows)
+    load_vectors.load_all(job, KIND, VERSION)
     ours = time.perf_counter() - begin
     print("   ours", ours, flush=True)
     found = {}

@@ -86,9 +86,14 @@ def test_aliases_follow_what_is_served_and_two_versions_are_kept(days):
     )  # fmt: skip
 
 
-def test_without_an_import_folder_a_new_collection_is_whole_too(days):
+def test_without_an_import_folder_a_new_collection_is_whole_too_and_listed_page_by_page(days, monkeypatch):
+    monkeypatch.setattr("reelhouse.vectors.store.SERVER_PAGE", 2)
     days.settings = settings_module.load(values={"storage.root": days.lake.root, "vectors.uri": days.settings.vectors.uri})
-    days.predicted(DAY1, {"a": 0.1, "b": 0.2})
+    names = ["a", "b", "c", "d", "e"]
+    days.predicted(DAY1, dict.fromkeys(names, 0.1))
     run = days.run("load_vectors", DAY1)
-    assert days.held() == days.held("video_hash") == ["a", "b"]
-    assert run.record.metrics == {"loaded_video_embedding": 2, "loaded_video_hash": 2, "deleted": 0}
+    assert days.held() == days.held("video_hash") == names
+    assert run.record.metrics == {"loaded_video_embedding": 5, "loaded_video_hash": 5, "deleted": 0}
+    some = days.store.pages("video_hash__encoder_12ab", 'data_date <= "9999-12-31"', ["video_id"])
+    assert next(some)["video_id"] == "a"
+    some.close()

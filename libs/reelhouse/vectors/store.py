@@ -7,6 +7,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 PAGE = 5000  # ids a request when listing or deleting
+SERVER_PAGE = 16_384  # when listing from a server: it goes through the collection for each page, and gives no more at once
 NEWER_MAX = 2_000_000  # ids held in memory when an old date is run again; of 64 bytes about 250 MB
 K_MAX = 16384  # Milvus returns no more hits a search
 
@@ -262,10 +264,16 @@ class VectorStore:
 
     def _pages_of_server(self, name: str, where: str, fields: list[str]) -> Iterator[dict[str, Any]]:
         """The client's own iterator reads as of the client's clock there: it may not see what was deleted just before."""
-        last = ""
-        while page := self.call("query", name, filter=f'{where} and video_id > "{last}"', limit=PAGE, output_fields=fields, **STRONG):
-            yield from page
-            last = page[-1]["video_id"]
+
+        def after(last: str) -> list[dict[str, Any]]:
+            found = self.call("query", name, filter=f'{where} and video_id > "{last}"', limit=SERVER_PAGE, output_fields=fields, **STRONG)
+            return list(found)
+
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(after, "")
+            while page := coming.result():
+                coming = pool.submit(after, page[-1]["video_id"])  # the server looks for it while this one is gone through
+                yield from page
 
     def call(self, method: str, *arguments: Any, **named: Any) -> Any:
         """A method of the client, which answers in time; Milvus' errors as VectorStoreError."""
