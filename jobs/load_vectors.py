@@ -3,7 +3,8 @@
 Reads   gold.embeddings, gold.hashes, gold.predictions, bronze.video_arrivals, bronze.deletions, ops.promotions (as of the day),
         ops.serving (before the day)
 Writes  the collections of the model versions that are kept ready; ops.vector_loads, one day, replaced whole
-Rerun   safe: rows are written by primary key; vectors of later dates are left alone
+Rerun   safe: rows are written by primary key; vectors of later dates are left alone. A collection that is made anew takes the rows of
+        all days there are: it is a mirror for readers, whatever date is run
 Launch  reelhouse job load_vectors --date 2026-01-02
 """
 
@@ -48,20 +49,22 @@ def main(run: Run) -> None:
     versions = live_versions(run)
     if not versions:
         run.aside("there are no embeddings to load")
-    removed = [run.vectors.forget(sorted(deleted))]
-    with late_takedowns(run, deleted, removed):
+    removed = run.vectors.forget(sorted(deleted))
+    with late_takedowns(run, deleted) as late:
         loads = [load(run, kind, version) for version in versions for kind in KINDS]
-    run.publish(tables.VECTOR_LOADS, load_rows(run, [{**row, "deleted": sum(removed)} for row in loads]))
+    removed += sum(late)
+    run.publish(tables.VECTOR_LOADS, load_rows(run, [{**row, "deleted": removed} for row in loads]))
     run.input("vectors", run.vectors.state())
-    run.metric("deleted", sum(removed))
+    run.metric("deleted", removed)
 
 
 @contextmanager
-def late_takedowns(run: Run, known: Collection[str], removed: list[int]) -> Iterator[None]:
-    """Videos that are taken down while rows are on their way to Milvus leave it at the end, however that comes; `removed` takes how many
-    rows they had. known: those taken down before, which are not sent."""
+def late_takedowns(run: Run, known: Collection[str]) -> Iterator[list[int]]:
+    """Videos that are taken down while rows are on their way to Milvus leave it at the end, however that comes. Yields a list that then
+    holds how many rows they had. known: those taken down before, which are not sent."""
+    removed: list[int] = []
     try:
-        yield
+        yield removed
     finally:
         if late := run.taken_down.keys() - known:
             removed.append(run.vectors.forget(sorted(late)))

@@ -36,7 +36,7 @@ def main(run: Run) -> None:
     if not versions:
         run.aside("there are no embeddings to compare with")
     found: Counter[str] = Counter({"missing": 0, "extra": 0, "different": 0})
-    with late_takedowns(run, set(run.taken_down), []):
+    with late_takedowns(run, set(run.taken_down)):
         for version, kind in product(versions, KINDS):
             found += reconcile(run, kind, version)
     for name in ("missing", "extra", "different"):

@@ -88,11 +88,11 @@ def _purge_table(lake: Lake, table: Table, gone: list[str]) -> int | None:
     own = F.coalesce(own, F.lit(False))
     named = F.lit(False)
     for column in _naming(table):
-        hit = F.col(column.name).isin(gone)
+        value = F.col(column.name)
         if column.names_videos == "within":
-            hit = F.col(column.name).rlike(_any_of(gone))
-        elif column.type.startswith("array"):
-            hit = F.arrays_overlap(F.col(column.name), F.array(*map(F.lit, gone)))
+            hit = value.rlike(_any_of(gone))
+        else:
+            hit = F.arrays_overlap(value, F.array(*map(F.lit, gone))) if column.type.startswith("array") else value.isin(gone)
         named = named | F.coalesce(hit, F.lit(False))
     days = [row.data_date for row in rows.where(own | named).select("data_date").distinct().orderBy("data_date").collect()]
     removed = 0
