@@ -14,16 +14,15 @@ Launch  reelhouse job predict --date 2026-01-02
 from collections.abc import Iterable
 from functools import reduce
 
-import numpy as np
-import pandas as pd
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from reelhouse import tables
-from reelhouse.features import UNTRAINED, Layout, assemble, layout_of, pooled_vectors
+from reelhouse.features import UNTRAINED, Layout, as_matrix, assemble, layout_of, pooled_vectors
 from reelhouse.live import kept_ready, served_before
 from reelhouse.models import load, sign_hashes
-from reelhouse.models.inference import PREDICTED, predict
+from reelhouse.models.inference import CLASSES, predict
 from reelhouse.promotion import mirror
 from reelhouse.run import Run
 from reelhouse.training.champion import champions_of
@@ -70,7 +69,8 @@ def can_score(run: Run, version: str, newest: Layout) -> bool:
 def predicted_by(run: Run, version: str, new: DataFrame, new_text: DataFrame, newest: Layout) -> DataFrame:
     """What the version says of the videos in `new` and `new_text`: video_id, task, top, entropy, vector, hash."""
     if version.startswith(UNTRAINED):
-        return without_model(pooled_vectors(new, new_text, newest)).withColumn("task", F.lit(run.settings.training.task))
+        vectors = pooled_vectors(new, new_text, newest)
+        return without_model(vectors, sum(part.dimension for part in newest.parts)).withColumn("task", F.lit(run.settings.training.task))
     content = run.registry.load(version)
     config = load(content).config
     warn_of_other_encoders(run, version, config.layout, newest)
@@ -88,17 +88,18 @@ def to_predict(features: DataFrame, text_features: DataFrame, known: DataFrame, 
     return reduce(DataFrame.union, changed, unseen).distinct()
 
 
-def without_model(vectors: DataFrame) -> DataFrame:
+def without_model(vectors: DataFrame, dimension: int) -> DataFrame:
     """Embeddings and hashes in the shape of a model's predictions; no classes."""
 
-    columns = [part.split()[0] for part in PREDICTED.split(", ")]
-
-    def over(batches: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+    def over(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         for batch in batches:
-            codes = sign_hashes(np.array(batch["vector"].to_list(), np.float32).reshape(len(batch), -1 if len(batch) else 0))
-            yield batch.assign(top=None, entropy=None, hash=[c.tobytes() for c in codes])[columns]
+            codes = sign_hashes(as_matrix(batch["vector"], dimension))
+            hashes = pa.array([code.tobytes() for code in codes], pa.binary())
+            yield pa.RecordBatch.from_arrays([batch["video_id"], batch["vector"], hashes], ["video_id", "vector", "hash"])
 
-    return vectors.mapInPandas(over, PREDICTED)
+    hashed = vectors.mapInArrow(over, "video_id string, vector array<float>, hash binary")
+    nothing = F.lit(None).cast(CLASSES).alias("top"), F.lit(None).cast("double").alias("entropy")
+    return hashed.select("video_id", *nothing, "vector", "hash")
 
 
 def warn_of_other_encoders(run: Run, version: str, own: Layout, newest: Layout) -> None:

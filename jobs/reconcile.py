@@ -22,7 +22,9 @@ ONE_BY_ONE_MAX = 200_000  # of more rows that differ, the collection is made ane
 IDS_FOR_A_VECTOR = 5  # so many ids and checksums weigh no more than a vector
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from collections.abc import Iterable, Iterator
+
+    from pyspark.sql import DataFrame, Row
 
     from reelhouse.run import Run
 
@@ -55,17 +57,21 @@ def reconcile(run: Run, kind: Kind, version: str) -> Counter[str]:
     if before.total() > len(some):
         run.progress(f"{before.total():,} rows differ: making {collection_name(kind.name, version)} anew")
         load_all(run, kind, version, anew=True)
+        refuse(run, kind, version, *compare(run, kind, version, wanted, count))
     elif some:
-        repair(run, kind, version, wanted, some)
-    if some:
-        after, examples = compare(run, kind, version, wanted, count)
-        if after:
-            words = "; ".join(f"{d.video_id} is {d.kind}" for d in examples[:3])
-            raise VectorStoreError(
-                f"{collection_name(kind.name, version)} still differs from {kind.table.name} in {after.total()} rows after a repair: "
-                f"{words}. Is something else writing to it? Stop that, then run reconcile for {day} again."
-            )
+        written = repair(run, kind, version, wanted, some)
+        refuse(run, kind, version, *compare_repaired(run, kind, version, some, written, count))
     return before
+
+
+def refuse(run: Run, kind: Kind, version: str, after: Counter[str], some: list[Difference]) -> None:
+    """VectorStoreError if anything differs after a repair."""
+    if after.total():
+        words = "; ".join(f"{d.video_id} is {d.kind}" for d in some[:3]) or "their ids are not known"
+        raise VectorStoreError(
+            f"{collection_name(kind.name, version)} still differs from {kind.table.name} in {after.total()} rows after a repair: "
+            f"{words}. Is something else writing to it? Stop that, then run reconcile for {run.date} again."
+        )
 
 
 def compare(run: Run, kind: Kind, version: str, wanted: DataFrame, count: int) -> tuple[Counter[str], list[Difference]]:
@@ -82,10 +88,36 @@ def compare(run: Run, kind: Kind, version: str, wanted: DataFrame, count: int) -
     return counted, some
 
 
-def repair(run: Run, kind: Kind, version: str, wanted: DataFrame, found: list[Difference]) -> None:
+def repair(run: Run, kind: Kind, version: str, wanted: DataFrame, found: list[Difference]) -> dict[str, int]:
+    """Checksums of the rows that were written again, by id."""
+    written: dict[str, int] = {}
     run.vectors.delete(kind.name, version, (d.video_id for d in found if d.kind == "extra"))
     again = [(d.video_id,) for d in found if d.kind != "extra"]
     if again:
         ids = run.spark.createDataFrame(again, "video_id string")
         rows = wanted.join(ids, on="video_id", how="left_semi").select(*FIELDS)
-        run.vectors.upsert(kind.name, version, streamed(rows, len(again), run.settings.vectors.batch_rows))
+        run.vectors.upsert(kind.name, version, noted(streamed(rows, len(again), run.settings.vectors.batch_rows), written))
+    return written
+
+
+def noted(rows: Iterable[Row], checksums: dict[str, int]) -> Iterator[Row]:
+    for row in rows:
+        checksums[row.video_id] = row.checksum
+        yield row
+
+
+def compare_repaired(
+    run: Run, kind: Kind, version: str, found: list[Difference], written: dict[str, int], count: int
+) -> tuple[Counter[str], list[Difference]]:
+    """As compare, of the rows that differed only. Others have changed when the collection's count is not what it should be."""
+    held = run.vectors.checksums_of(kind.name, version, (d.video_id for d in found))
+    some = list(differences(sorted(written.items(), key=in_bytes), sorted(held, key=in_bytes)))
+    after: Counter[str] = Counter(d.kind for d in some)
+    beside = run.vectors.count(kind.name, version, upto=str(run.date)) - count - after["extra"] + after["missing"]
+    if beside:
+        after["missing" if beside < 0 else "extra"] += abs(beside)
+    return after, some
+
+
+def in_bytes(row: tuple[str, int]) -> bytes:
+    return row[0].encode()

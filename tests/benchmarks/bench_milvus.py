@@ -111,7 +111,7 @@ def measured(root: Path, settings: Any, lake: Lake, services: Services) -> list[
         ("from Delta to searchable, share of the bare import's rows/s", round(told["index"] / ours, 2), "", ">= 0.7", what),
         ("from Delta to searchable", round(ROWS / ours), "rows/s", None, f"{ours:.0f} s"),
         ("reconcile, nothing differs", round(same, 1), "s", "<= 60", f"{ROWS:,} ids"),
-        (f"reconcile, {DIFFERING} lost", round(lost, 1), "s", "<= 60", "compared, written again, compared"),
+        (f"reconcile, {DIFFERING} lost", round(lost, 1), "s", "<= 60", "compared, written again, what was written compared"),
         ("recall@10 of HNSW", recall(services.vectors, vectors), "", None, "50 queries against brute force, uniform vectors"),
     ]
     return [dict(zip(("name", "value", "unit", "bar", "note"), row, strict=True)) for row in figures]

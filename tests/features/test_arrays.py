@@ -1,11 +1,12 @@
 import datetime as dt
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from reelhouse import tables
 from reelhouse.errors import VectorError
-from reelhouse.features import Layout, Part, assemble, pooled_vectors, to_numpy
+from reelhouse.features import Layout, Part, as_lists, as_matrix, assemble, pooled_vectors, to_numpy
 
 DAY = dt.date(2026, 1, 1)
 BOTH = Layout((Part("visual", "v", 2), Part("text", "t", 3)))
@@ -95,3 +96,12 @@ def test_a_vector_that_can_not_be_computed_with_is_named(spark, bad, message):
     with pytest.raises(VectorError) as error:
         to_numpy(frame)
     assert str(error.value) == message
+
+
+def test_lists_of_arrow_and_a_matrix_are_the_same_numbers():
+    matrix = np.arange(6, dtype=np.float32).reshape(3, 2)
+    assert as_lists(matrix).to_pylist() == [[0, 1], [2, 3], [4, 5]]
+    assert as_matrix(as_lists(matrix).slice(1), 2).tolist() == [[2, 3], [4, 5]]
+    assert as_matrix(as_lists(matrix[:0]), 2).shape == (0, 2)
+    with pytest.raises(VectorError, match="2 lists hold 3 values: not 2 each"):
+        as_matrix(pa.array([[1.0, 2.0], [3.0]]), 2)

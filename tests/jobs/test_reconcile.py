@@ -116,11 +116,34 @@ def test_without_embeddings_it_steps_aside(days):
     assert days.run("reconcile", DAY1).record.note == "there are no embeddings to compare with"
 
 
+STILL = r"video_embedding__encoder_12ab still differs from gold\.embeddings in 1 rows .*"
+
+
 def test_what_differs_after_the_repair_is_an_error(days, monkeypatch):
     loaded(days)
     days.store.delete("video_embedding", VERSION, ["v1"])
-    monkeypatch.setattr(days.store, "upsert", lambda *a, **k: 0)  # as if another writer undid the repair
-    with pytest.raises(
-        VectorStoreError, match=r"video_embedding__encoder_12ab still differs from gold\.embeddings in 1 rows .*: v1 is missing"
-    ):
+    monkeypatch.setattr(days.store, "upsert", lambda kind, version, rows: len(list(rows)))  # as if another writer undid the repair
+    with pytest.raises(VectorStoreError, match=f"{STILL}: v1 is missing"):
+        days.run("reconcile", DAY1)
+
+
+def test_what_is_still_held_after_the_repair_is_an_error(days, monkeypatch):
+    loaded(days)
+    days.store.upsert("video_embedding", VERSION, [("stray", unit(1), 1, str(DAY1))])
+    monkeypatch.setattr(days.store, "delete", lambda kind, version, ids: len(list(ids)))
+    with pytest.raises(VectorStoreError, match=f"{STILL}: stray is extra"):
+        days.run("reconcile", DAY1)
+
+
+def test_a_row_that_another_writer_removes_during_the_repair_is_an_error(days, monkeypatch):
+    loaded(days)
+    days.store.delete("video_embedding", VERSION, ["v1"])
+    real = reconcile.repair
+
+    def raced(*given):
+        days.store.delete("video_embedding", VERSION, ["v4"])
+        return real(*given)
+
+    monkeypatch.setattr(reconcile, "repair", raced)
+    with pytest.raises(VectorStoreError, match=f"{STILL}: their ids are not known"):
         days.run("reconcile", DAY1)

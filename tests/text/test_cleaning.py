@@ -94,6 +94,12 @@ def test_cleaning_never_raises_and_a_second_time_changes_nothing(text, hashtags)
     once.text.encode("utf-8")
 
 
+@settings(max_examples=500)
+@given(TEXTS)
+def test_a_text_that_needs_no_work_is_seen_as_such_only_where_the_work_changes_nothing(text):
+    assert scrub(text) == scrub(text + "\u200b")  # the invisible sign makes it do all of the work
+
+
 @given(TEXTS)
 def test_a_clean_text_is_in_normal_form_and_free_of_controls(text):
     left = clean(text, NOTHING).text

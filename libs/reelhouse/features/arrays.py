@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -40,17 +40,31 @@ def pooled_vectors(features: DataFrame, text_features: DataFrame, layout: Layout
     parts = layout.parts
     wide = _one_row_a_video(features, text_features, layout)
 
-    def pool(batches: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+    def pool(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         for batch in batches:
             vectors = np.concatenate([_pooled(batch[f"{p.modality}_values"], p.dimension) for p in parts], axis=1)  # (n, all dimensions)
             norms = np.linalg.norm(vectors, axis=1, keepdims=True)
             kept = norms[:, 0] > 0
             unit = (vectors[kept] / norms[kept]).astype(np.float32)
-            yield pd.DataFrame({"video_id": batch["video_id"][kept], "vector": list(unit)})
+            yield pa.RecordBatch.from_arrays([batch["video_id"].filter(pa.array(kept)), as_lists(unit)], ["video_id", "vector"])
 
     if not parts:
         return wide.select("video_id", _floats(0).alias("vector"))
-    return wide.mapInPandas(pool, "video_id string, vector array<float>")
+    return wide.mapInArrow(pool, "video_id string, vector array<float>")
+
+
+def as_matrix(lists: pa.Array, width: int) -> np.ndarray:
+    """Arrow lists of `width` numbers each, none null -> (n, width) float32. VectorError on other lengths."""
+    flat = lists.flatten().to_numpy(zero_copy_only=False)
+    if flat.size != len(lists) * width:
+        raise VectorError(f"{len(lists)} lists hold {flat.size} values: not {width} each")
+    return flat.astype(np.float32, copy=False).reshape(len(lists), width)
+
+
+def as_lists(matrix: np.ndarray) -> pa.ListArray:
+    """(n, width) -> n Arrow lists."""
+    ends = np.arange(len(matrix) + 1, dtype=np.int32) * np.int32(matrix.shape[1])
+    return pa.ListArray.from_arrays(ends, pa.array(matrix.ravel()))
 
 
 def to_numpy(frame: DataFrame, column: str = "vector") -> tuple[np.ndarray, np.ndarray]:
@@ -108,13 +122,15 @@ def _floats(count: int) -> Column:
     return F.array_repeat(F.lit(0.0).cast("float"), count)
 
 
-def _pooled(values: pd.Series, dimension: int) -> np.ndarray:
-    """(n, dimension): mean over each video's steps, L2-normalised; zeros where values is None."""
+def _pooled(values: pa.ListArray, dimension: int) -> np.ndarray:
+    """(n, dimension): mean over each video's steps, L2-normalised; zeros where values is null."""
     pooled = np.zeros((len(values), dimension), np.float64)
-    lengths = np.array([0 if flat is None else len(flat) for flat in values], np.int64)
+    flat = values.flatten().to_numpy(zero_copy_only=False)
+    lengths = values.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    begins = np.cumsum(lengths) - lengths
     for length in np.unique(lengths[lengths > 0]).tolist():  # few: a number of steps each
         alike = np.flatnonzero(lengths == length)
-        stacked = np.stack(values.iloc[alike].to_list()).astype(np.float64)  # (rows, steps x dimension)
+        stacked = flat[begins[alike][:, None] + np.arange(length)].astype(np.float64)  # (rows, steps x dimension)
         pooled[alike] = stacked.reshape(len(alike), -1, dimension).mean(axis=1)
     norms = np.linalg.norm(pooled, axis=1, keepdims=True)
     return np.divide(pooled, norms, out=np.zeros_like(pooled), where=norms > 0)

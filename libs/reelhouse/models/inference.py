@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
-from reelhouse.features import Layout
+from reelhouse.features import Layout, as_lists, as_matrix
 from reelhouse.models.hashes import sign_hashes
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ PROBABILITY_MIN = 1e-6
 _ROWS_AT_ONCE = 256
 _loaded: dict[str, MultimodalNetwork] = {}
 
-_TOP = "array<struct<label_id:string,path:string,probability:double>>"
-PREDICTED = f"video_id string, top {_TOP}, entropy double, vector array<float>, hash binary"
+CLASSES = "array<struct<label_id:string,path:string,probability:double>>"
+PREDICTED = f"video_id string, top {CLASSES}, entropy double, vector array<float>, hash binary"
 SCORED = "video_id string, truth int, right boolean, log_loss double"
 
 
@@ -75,28 +75,35 @@ def predict(rows: DataFrame, model: Any, paths: Mapping[str, str]) -> DataFrame:
     """
     names = dict(paths)
 
-    def over(batches: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+    def over(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         network = _network(model.value)
         label_ids = network.config.label_ids
+        labels, places = pa.array(label_ids, pa.string()), pa.array([names.get(i, i) for i in label_ids], pa.string())
         for batch in batches:
             output = run_model(network, _arrays(batch, network.config.layout))
             probabilities = softmax(output.logits.astype(np.float64))
             logs = np.log(np.maximum(probabilities, PROBABILITY_MIN))
-            best = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
-            yield pd.DataFrame(
-                {
-                    "video_id": batch["video_id"],
-                    "top": [
-                        [{"label_id": label_ids[j], "path": names.get(label_ids[j], label_ids[j]), "probability": float(p[j])} for j in row]
-                        for row, p in zip(best, probabilities, strict=True)
-                    ],
-                    "entropy": -(probabilities * logs).sum(axis=1),
-                    "vector": list(output.embeddings),
-                    "hash": [code.tobytes() for code in sign_hashes(output.embeddings)],
-                }
+            yield pa.RecordBatch.from_arrays(
+                [
+                    batch["video_id"],
+                    _top(probabilities, labels, places),
+                    pa.array(-(probabilities * logs).sum(axis=1)),
+                    as_lists(output.embeddings),
+                    pa.array([code.tobytes() for code in sign_hashes(output.embeddings)], pa.binary()),
+                ],
+                ["video_id", "top", "entropy", "vector", "hash"],
             )
 
-    return rows.mapInPandas(over, PREDICTED)
+    return rows.mapInArrow(over, PREDICTED)
+
+
+def _top(probabilities: np.ndarray, labels: pa.Array, places: pa.Array) -> pa.ListArray:
+    """The TOP most probable classes of each row, best first, the earlier of equals first."""
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+    chosen = pa.array(best.ravel())
+    values = [labels.take(chosen), places.take(chosen), pa.array(np.take_along_axis(probabilities, best, axis=1).ravel())]
+    ends = np.arange(len(best) + 1, dtype=np.int32) * np.int32(best.shape[1])
+    return pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays(values, ["label_id", "path", "probability"]))
 
 
 def score(rows: DataFrame, model: Any, label_ids: Iterable[str]) -> DataFrame:
@@ -108,41 +115,43 @@ def score(rows: DataFrame, model: Any, label_ids: Iterable[str]) -> DataFrame:
     """
     wanted = list(label_ids)
 
-    def over(batches: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+    def over(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         network = _network(model.value)
         place = {label: i for i, label in enumerate(network.config.label_ids)}
         shared = [j for j, label in enumerate(wanted) if label in place]
         for batch in batches:
-            targets = np.stack(batch["targets"].to_list())
-            batch, targets = batch[(targets > 0).any(axis=1)], targets[(targets > 0).any(axis=1)]
-            if not len(batch):
+            targets = as_matrix(batch["targets"], len(wanted))
+            answered = (targets > 0).any(axis=1)
+            batch, targets = batch.filter(pa.array(answered)), targets[answered]
+            if not len(targets):
                 continue
             own = run_model(network, _arrays(batch, network.config.layout)).logits.astype(np.float64)
             logits = np.full(targets.shape, -np.inf)
             logits[:, shared] = own[:, [place[wanted[j]] for j in shared]]
             logits[targets < 0] = -np.inf
-            yield _scored(batch, logits, targets)
+            yield _scored(batch["video_id"], logits, targets)
 
-    return rows.mapInPandas(over, SCORED)
+    return rows.mapInArrow(over, SCORED)
 
 
-def _scored(batch: pd.DataFrame, logits: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
-    rows = np.arange(len(batch))
+def _scored(video_ids: pa.Array, logits: np.ndarray, targets: np.ndarray) -> pa.RecordBatch:
+    rows = np.arange(len(targets))
     best = logits.argmax(axis=1)
     chance = (softmax(logits) * (targets > 0)).sum(axis=1)
-    return pd.DataFrame(
-        {
-            "video_id": batch["video_id"].to_numpy(),
-            "truth": (targets > 0).argmax(axis=1).astype(np.int32),
-            "right": np.isfinite(logits[rows, best]) & (targets[rows, best] > 0),
-            "log_loss": -np.log(np.clip(chance, PROBABILITY_MIN, 1.0)),
-        }
+    return pa.RecordBatch.from_arrays(
+        [
+            video_ids,
+            pa.array((targets > 0).argmax(axis=1).astype(np.int32)),
+            pa.array(np.isfinite(logits[rows, best]) & (targets[rows, best] > 0)),
+            pa.array(-np.log(np.clip(chance, PROBABILITY_MIN, 1.0))),
+        ],
+        ["video_id", "truth", "right", "log_loss"],
     )
 
 
-def _arrays(batch: pd.DataFrame, layout: Layout) -> dict[str, np.ndarray]:
+def _arrays(batch: pa.RecordBatch, layout: Layout) -> dict[str, np.ndarray]:
     widths = {name: width for p in layout.parts for name, width in ((p.modality, p.steps * p.dimension), (f"{p.modality}_mask", p.steps))}
-    return {n: np.array(batch[n].to_list(), np.float32).reshape(len(batch), widths[n]) for n in columns_of(layout)}
+    return {name: as_matrix(batch[name], widths[name]) for name in columns_of(layout)}
 
 
 def _network(content: bytes) -> MultimodalNetwork:

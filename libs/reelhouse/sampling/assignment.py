@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reelhouse.features import as_matrix
 from reelhouse.sampling.neighbours import check_vectors
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pyarrow as pa
     from pyspark.sql import DataFrame
 
 ASSIGNED = "video_id string, cluster_id string, density double, is_noise boolean"
@@ -100,20 +101,20 @@ class ClusterIndex:
 def assign_clusters(vectors: DataFrame, shipped: Any) -> DataFrame:
     """The columns of ASSIGNED for rows of video_id, vector. shipped: a broadcast of ClusterIndex.to_bytes."""
 
-    def over(batches: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+    def over(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import faiss
-        import pandas as pd
+        import pyarrow as pa
 
         # tasks run side by side, one a core
         faiss.omp_set_num_threads(1)
         index = ClusterIndex.from_bytes(shipped.value)
         for batch in batches:
-            if len(batch):
-                names, density = index.assign(np.stack(batch["vector"].to_list()))
-                noise = np.array([name is None for name in names.tolist()])
-                yield pd.DataFrame({"video_id": batch["video_id"], "cluster_id": names, "density": density, "is_noise": noise})
+            names, density = index.assign(as_matrix(batch["vector"], index.index.d))
+            noise = pa.array([name is None for name in names.tolist()], pa.bool_())
+            found = [batch["video_id"], pa.array(names, pa.string()), pa.array(density), noise]
+            yield pa.RecordBatch.from_arrays(found, ["video_id", "cluster_id", "density", "is_noise"])
 
-    return vectors.mapInPandas(over, ASSIGNED)
+    return vectors.mapInArrow(over, ASSIGNED)
 
 
 def _as_text(names: np.ndarray) -> np.ndarray:

@@ -18,6 +18,8 @@ _INVISIBLE = re.compile(
     "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\ufdd0-\ufdef\ue000-\uf8ff\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
 )
 _BLANKS = re.compile(r"[^\S\n]+")
+_OTHER_BLANKS = "\t\x0b\x0c\r\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # all of \s but " " and "\n"
+_BLANKS_TOGETHER = ("  ", " \n", "\n ", "\n\n")
 _LINE_ENDS = re.compile(r" ?\n\s*")
 _NOT_LINK = r"\s<>\"'`,。!、;)】》」" + HAN
 # bounded repeats and a fixed left edge keep every search linear
@@ -47,10 +49,12 @@ class Noise:
     _begins: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _ends: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _within: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _parts: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __init__(self, rules: Iterable[str] = ()) -> None:
         normal = tuple(sorted({r for r in (scrub(rule).lower().lstrip("#") for rule in rules) if r.strip("* ")}))
         object.__setattr__(self, "rules", normal)
+        object.__setattr__(self, "_parts", tuple(r.strip("*") for r in normal))  # a text with none of them has no noise
         object.__setattr__(self, "_exact", frozenset(r for r in normal if "*" not in r))
         # kept apart, so that str's own search over many does the work: this is asked for every word
         open_before = [r for r in normal if r.startswith("*")]
@@ -73,6 +77,9 @@ class Noise:
     def take_out(self, text: str) -> str:
         """Text without noise: long Chinese rules anywhere, other Chinese ones between blanks or punctuation, the rest only
         where a stretch between punctuation holds nothing else (`this went viral` stays)."""
+        lower = text.lower()
+        if not any(part in lower for part in self._parts):
+            return text
         if self._anywhere:
             text = self._anywhere.sub(" ", text)
         parts = _SEGMENT.split(text)
@@ -98,6 +105,8 @@ def scrub(text: str) -> str:
 
     Never raises on a str: lone surrogates and NUL are dropped. Emoji stay, without joiners and variation selectors.
     """
+    if not _odd().search(text) and not any(b in text for b in _BLANKS_TOGETHER) and unicodedata.is_normalized("NFKC", text):
+        return text.strip()  # as most texts are, and every text that was scrubbed before
     if not text.isascii():
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
         text = _INVISIBLE.sub("", text)
@@ -108,9 +117,22 @@ def scrub(text: str) -> str:
 
 
 @functools.cache
+def _odd() -> re.Pattern[str]:
+    """Every character that scrub takes out, the marks of which it takes out some, and all old scripts beyond 16 bits: the regular
+    expression engine looks ranges there up one after the other."""
+    taken_out = "".join(pattern.pattern[1:-1] for pattern in (_CONTROL, _INVISIBLE))
+    marks = "".join(mark for mark in _marks() if mark < "\U00010000")
+    return re.compile(f"[{taken_out}{_OTHER_BLANKS}\ud800-\udfff{marks}\U00010000-\U0001efff]")
+
+
+@functools.cache
 def _long_marks() -> re.Pattern[str]:
-    marks = "".join(re.escape(chr(c)) for c in range(0x300, min(sys.maxunicode, 0x1E950)) if unicodedata.combining(chr(c)))
-    return re.compile(f"([{marks}]{{{_LONGEST_MARKS}}})[{marks}]+")
+    return re.compile(f"([{_marks()}]{{{_LONGEST_MARKS}}})[{_marks()}]+")
+
+
+@functools.cache
+def _marks() -> str:
+    return "".join(chr(c) for c in range(0x300, min(sys.maxunicode, 0x1E950)) if unicodedata.combining(chr(c)))
 
 
 def clean(text: str | None, noise: Noise, *, hashtags: Literal["take_out", "keep_words"] = "take_out") -> CleanText:
@@ -121,11 +143,17 @@ def clean(text: str | None, noise: Noise, *, hashtags: Literal["take_out", "keep
     """
     found: dict[str, None] = {}
     current = scrub(text or "")
-    for _ in range(_PASSES):
+    for _ in range(_PASSES if current else 0):
         before = current
-        current = _MENTION.sub(" ", _LINK.sub(" ", current))
-        current = _HASHTAGS.sub(functools.partial(_collect, found=found, noise=noise, keep=hashtags == "keep_words"), current)
-        current = scrub(noise.take_out(_LONE_HASH.sub(" ", current)))
+        # a look for the one character that each needs spares most texts the long search
+        if "/" in current or "." in current:
+            current = _LINK.sub(" ", current)
+        if "@" in current:
+            current = _MENTION.sub(" ", current)
+        if "#" in current:
+            current = _HASHTAGS.sub(functools.partial(_collect, found=found, noise=noise, keep=hashtags == "keep_words"), current)
+            current = _LONE_HASH.sub(" ", current)
+        current = scrub(noise.take_out(current))
         if current == before:
             break
     return CleanText(current, tuple(found))

@@ -169,6 +169,14 @@ class VectorStore:
         for row in self.pages(collection_name(kind, version), f'data_date <= "{upto}"', ["video_id", "checksum"]):
             yield id_of(row["video_id"]), int(row["checksum"])
 
+    def checksums_of(self, kind: str, version: str, ids: Iterable[str]) -> Iterator[tuple[str, int]]:
+        """(video_id, checksum) of those ids that the collection holds, in no order."""
+        stream = iter(ids)
+        while page := [key_of(video_id) for video_id in islice(stream, PAGE)]:
+            name = collection_name(kind, version)
+            for row in self.call("get", name, ids=page, output_fields=["video_id", "checksum"], **STRONG):
+                yield id_of(row["video_id"]), int(row["checksum"])
+
     def newer(self, kind: str, version: str, than: str) -> set[str]:
         """Ids of rows with data_date > than: a run of an earlier date leaves them alone. VectorStoreError above NEWER_MAX."""
         count = self.count(kind, version) - self.count(kind, version, upto=than)
