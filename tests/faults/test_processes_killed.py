@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -21,14 +22,17 @@ from pyspark.sql import SparkSession
 
 from jobs import build_training_set, train
 from reelhouse import settings as settings_module
+from reelhouse import tables
 from reelhouse.errors import RegistryError
 from reelhouse.lake import Lake
 from reelhouse.pipeline import Pipeline
 from reelhouse.sources import reading
+from reelhouse.video.isolation import ATTEMPTS
 from tests.deliveries import deliver, text_rows
 from tests.faults.killing import CHECKOUT, rows_of, run_jobs
 from tests.faults.survived import survives
 from tests.jobs.small_lake import SmallLake
+from tests.video.made_videos import level, write_video
 
 DAY = dt.date(2026, 1, 1)
 JOBS = ["ingest", "extract", "clean_text", "import_labels", "fold_labels"]
@@ -86,6 +90,58 @@ def test_a_killed_python_worker_is_named_and_costs_a_second_try_or_one_more_run(
         assert any(text.startswith(f"ingest {DAY} failed ({told}") and text.endswith("trying again") for text in said)
         run_jobs(spark, root, calm / "deliveries", DAY, JOBS)
         assert rows_of(Lake(spark, str(root))) == rows_of(Lake(spark, str(calm / "calm")))
+
+
+class DecoderKiller(threading.Thread):
+    """Kills the process that reads videos whenever it has a certain file open: what a file does that crashes the decoder."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(daemon=True)
+        self.file, self.killed, self.done = str(file), set(), threading.Event()
+
+    def run(self) -> None:
+        while not self.done.wait(0.005):
+            for process in psutil.process_iter(["cmdline"]):
+                if any("reelhouse.video.isolation" in word for word in process.info["cmdline"] or ()):
+                    self._look_at(process)
+
+    def _look_at(self, process: psutil.Process) -> None:
+        try:
+            if any(found.path == self.file for found in process.open_files()):
+                process.kill()
+                self.killed.add(process.pid)
+        except psutil.Error:
+            return  # it ended meanwhile
+
+
+@survives(
+    "a video crashes the decoder, or the decoder never comes back from it",
+    seconds=30,
+    sees="the video in `ops.quarantine`, rule `crashed_decoder` or `too_slow`; the others as ever",
+    mends="deliver the video again, encoded anew",
+)
+def test_a_video_that_crashes_the_decoder_is_refused_and_the_others_are_not(spark: SparkSession, tmp_path: Path):
+    videos = tmp_path / "deliveries" / str(DAY) / "videos"
+    videos.mkdir(parents=True)
+    files = {
+        name: write_video(videos / f"{name}.mp4", [level(k % 250, 640, 480) for k in range(length)])
+        for name, length in (("a", 12), ("bad", 400), ("c", 12))
+    }
+    rows = [{"video_id": name, "title": f"video {name}", "file": f"videos/{name}.mp4"} for name in files]
+    deliver(tmp_path / "deliveries", DAY, rows)
+    killer = DecoderKiller(files["bad"])
+    killer.start()
+    try:
+        run_jobs(spark, tmp_path / "w", tmp_path / "deliveries", DAY, ["ingest", "extract"])
+    finally:
+        killer.done.set()
+        killer.join()
+    lake = Lake(spark, str(tmp_path / "w"))
+    assert len(killer.killed) == ATTEMPTS
+    assert {row.video_id for row in lake.read(tables.VIDEOS).collect()} == {"a", "c"}
+    (refused,) = lake.read(tables.QUARANTINE).collect()
+    assert (refused.video_id, refused.rule) == ("bad", "crashed_decoder")
+    assert "bad.mp4 was ended by SIGKILL, 2 times. Re-encode it and deliver it again" in refused.reason
 
 
 @survives(

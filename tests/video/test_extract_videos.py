@@ -124,6 +124,7 @@ def test_each_video_is_opened_once_and_the_encoder_loaded_once_by_a_worker(tmp_p
     monkeypatch.setattr(av, "open", lambda file, **options: opened.append(str(file)) or av_open(file, **options))
     monkeypatch.setattr(encoders, "session_of", lambda model: loaded.append(len(model)) or make_session(model))
     monkeypatch.setattr(extract, "_sessions", {})
+    monkeypatch.setattr(extract, "_reader", Reader)
     encoder = encoder_file(DEFAULT, cache)
     task = extract._extractor(settings_module.load().video, encoder.encoder_id, encoder.path.read_bytes)
     rows = [{"video_id": file.stem, "uri": str(file), "content_sha256": "sha"} for file in files]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,8 @@ import numpy as np
 from reelhouse import tables
 from reelhouse.settings import VideoSettings
 from reelhouse.video.encoders import encoder_file
-from reelhouse.video.reading import Extracted, Reader
+from reelhouse.video.isolation import IsolatedReader
+from reelhouse.video.reading import Extracted
 
 if TYPE_CHECKING:
     import pyarrow
@@ -76,7 +78,7 @@ def _extractor(
         from pyspark.sql.pandas.types import to_arrow_schema
 
         schema = to_arrow_schema(wide_schema())
-        reader = Reader(settings)
+        reader = _reader(settings)
         group: list[Extracted] = []
         for batch in batches:
             for arrival in batch.to_pylist():
@@ -106,6 +108,12 @@ def _to_batch(group: list[Extracted], encoder_id: str, model: Callable[[], bytes
             one.add_features("visual", encoder_id, mine)
         rows.append(one.row())
     return pyarrow.RecordBatch.from_pylist(rows, schema=schema)
+
+
+@functools.lru_cache(1)
+def _reader(settings: VideoSettings) -> IsolatedReader:
+    """Kept in this worker: Spark uses a Python worker for many tasks, and the reader's process takes a second to start."""
+    return IsolatedReader(settings)
 
 
 _sessions: dict[str, InferenceSession] = {}

@@ -1,7 +1,6 @@
 """Opening a video by its uri: the one place that knows where bytes lie and what FFmpeg may do with them.
 
-A crash inside of native code (FFmpeg, ONNX Runtime) ends the Python worker and is not isolated here: Spark then retries
-the task. What is bounded is what a healthy decoder can be made to do: picture size, seconds and packets looked at.
+What a healthy decoder can be made to do is bounded: picture size, seconds and packets looked at. For others see isolation.py.
 """
 
 from __future__ import annotations
@@ -67,10 +66,13 @@ class Deadline:
     def check(self) -> None:
         """VideoError too_slow when the time is over. Called between packets; a packet's picture is bounded by PIXELS_MAX."""
         if time.monotonic() > self._end:
-            raise VideoError(
-                "too_slow",
-                f"it took longer than {self.seconds:g} s to look at (video.file_timeout_seconds); re-encode it and deliver it again",
-            )
+            raise too_slow(self.seconds)
+
+
+def too_slow(seconds: float) -> VideoError:
+    return VideoError(
+        "too_slow", f"it took longer than {seconds:g} s to look at (video.file_timeout_seconds); re-encode it and deliver it again"
+    )
 
 
 @contextmanager

@@ -45,6 +45,10 @@ class Extracted:
         times = [f"{frame['timestamp_seconds']:.3f}" for frame in self.columns["frames"]]
         return hashlib.sha256(" ".join([self.content_sha256, *times]).encode()).hexdigest()
 
+    def refused(self, rule: str, reason: str) -> Extracted:
+        """The same video with nothing but that."""
+        return Extracted(self.video_id, self.uri, self.content_sha256, {"rule": rule, "reason": reason})
+
     def row(self) -> dict[str, Any]:
         identity = {"video_id": self.video_id, "uri": self.uri, "content_sha256": self.content_sha256}
         return identity | self.columns | {"features": self.features}
@@ -69,16 +73,12 @@ class Reader:
             with local_file(uri) as path, opened(path, deadline) as container:
                 self._fill(video, container, deadline)
         except VideoError as error:
-            return self._refused(video, error.rule, str(error))
+            return video.refused(error.rule, str(error))
         except (av.FFmpegError, OSError, ValueError, ArithmeticError, LookupError, MemoryError) as error:
-            return self._refused(
-                video, "unreadable_video", f"{uri} can't be read: {type(error).__name__}: {error}. Re-encode it and deliver it again"
+            return video.refused(
+                "unreadable_video", f"{uri} can't be read: {type(error).__name__}: {error}. Re-encode it and deliver it again"
             )
         return video
-
-    @staticmethod
-    def _refused(video: Extracted, rule: str, reason: str) -> Extracted:
-        return Extracted(video.video_id, video.uri, video.content_sha256, {"rule": rule, "reason": reason})
 
     def _fill(self, video: Extracted, container: InputContainer, deadline: Deadline) -> None:
         settings = self.settings
