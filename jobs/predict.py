@@ -51,7 +51,8 @@ def main(run: Run) -> None:
     for each in (version, *others):
         if each != version and not can_score(run, each, newest):
             continue
-        wanted = run.keep(to_predict(features, text_features, known.where(F.col("model_version") == each), changed))
+        # cut off from gold.embeddings: writing that table would drop what is kept of all that rests on it
+        wanted = to_predict(features, text_features, known.where(F.col("model_version") == each), changed).localCheckpoint()
         new, new_text = (frame.join(wanted, on="video_id", how="left_semi") for frame in (features, text_features))
         frames.append((each, run.keep(predicted_by(run, each, new, new_text, newest))))
     mirror(run)
@@ -117,6 +118,4 @@ def publish(run: Run, frames: list[tuple[str, DataFrame]]) -> None:
         predictions = predicted.where(F.col("top").isNotNull()).select("video_id", "task", "top", "entropy")
         run.publish(tables.PREDICTIONS, predictions, model_version=version)
         run.publish(tables.HASHES, predicted.select("video_id", "hash"), model_version=version)
-    # last: the rows were chosen by this table, so that Spark drops what it keeps of them when the table is written
-    for version, predicted in reversed(frames):
         run.publish(tables.EMBEDDINGS, predicted.select("video_id", "vector"), model_version=version)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 TESTS = Path(__file__).resolve().parent
 FAULTS, WHOLE_DAYS = "faults", "whole days"
-SECONDS_OF_A_TURN = {FAULTS: 240, WHOLE_DAYS: 480}  # of each pool's share of a day, on two cores that do nothing else
+SECONDS_OF_A_TURN = {FAULTS: 200, WHOLE_DAYS: 440}  # of each pool's share of a day, on two cores that do nothing else
 DATE = "REELHOUSE_TURN_DATE"  # set by tests/conftest.py: one for every worker of a run
 _Test = TypeVar("_Test", bound=Callable[..., Any])
 

@@ -64,7 +64,7 @@ def reading(spark: SparkSession, root: Path, table: tables.Table = tables.VIDEO_
 
 @survives(
     "bytes of a table's Parquet file change",
-    seconds=40,
+    seconds=10,
     sees="`silver.video_text: its file … is damaged`, from the job or the query that reads it",
     mends="the command that the message names",
 )
@@ -100,7 +100,7 @@ def empty(path: Path) -> None:
 
 @survives(
     "the last entry of a Delta log is cut short or empty (a power cut)",
-    seconds=30,
+    seconds=10,
     sees="`silver.video_text: …json, a part of its log, is damaged` (or `is empty`), never fewer rows without a word",
     mends="`reelhouse repair`, then the day that it names",
 )
@@ -124,7 +124,7 @@ def test_a_log_entry_that_was_cut_short_is_named_and_taken_out_and_its_day_repea
 
 @survives(
     "the last entry of the ledger's log is empty",
-    seconds=30,
+    seconds=15,
     sees="`ops.runs: …json, a part of its log, is empty`",
     mends="`reelhouse repair`, then the day once more",
 )
@@ -142,7 +142,7 @@ def test_an_empty_log_entry_of_the_ledger_costs_one_more_run_of_its_job(spark: S
 
 @survives(
     "a Delta checkpoint that `_last_checkpoint` names is lost",
-    seconds=40,
+    seconds=60,
     sees="nothing: Delta reads the log's entries instead",
     mends="nothing is needed",
 )
@@ -190,7 +190,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @survives(
     "the disk is full",
-    seconds=50,
+    seconds=30,
     sees="`writing silver.video_text at … failed: the disk is full`",
     mends="free space, then the same command",
 )
@@ -207,7 +207,7 @@ def test_a_full_disk_is_named_and_the_same_command_goes_on_once_there_is_room(sp
 
 @survives(
     "the warehouse becomes read-only",
-    seconds=30,
+    seconds=25,
     sees="`writing to the storage root … failed: … Read-only file system`, before any work",
     mends="make it writable, then the same command",
 )

@@ -69,7 +69,7 @@ def workers_die(monkeypatch: pytest.MonkeyPatch, marks: Path, times: int) -> Non
 
 @survives(
     "a Python worker of Spark is killed",
-    seconds=30,
+    seconds=45,
     sees="`ingest … failed (a Python worker process of Spark was killed or crashed …); trying again`",
     mends="nothing is needed: the job tries again; where that fails too, the same command",
 )
@@ -146,7 +146,7 @@ def test_a_video_that_crashes_the_decoder_is_refused_and_the_others_are_not(spar
 
 @survives(
     "every Spark executor is killed as a table is committed",
-    seconds=90,
+    seconds=100,
     sees="nothing: Spark starts others and computes what was lost",
     mends="nothing is needed",
 )
@@ -211,7 +211,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @survives(
     "the MLflow server is killed before or while a model is registered",
-    seconds=100,
+    seconds=70,
     sees="`the MLflow server at http://… (models.uri) does not answer`, within a minute",
     mends="start it, then the same command: training goes on from its checkpoint",
 )

@@ -36,7 +36,7 @@ class Clock(dt.datetime):
 
 @survives(
     "the clock is set back between two runs of a day",
-    seconds=30,
+    seconds=40,
     sees="nothing: of two runs the later counts",
     mends="nothing is needed",
 )
@@ -60,7 +60,7 @@ def test_a_run_after_the_clock_was_set_back_counts_as_the_later_one(spark: Spark
 
 @survives(
     "days are delivered twice, with other rows, and out of order",
-    seconds=60,
+    seconds=120,
     sees="the days run again; later days are marked stale",
     mends="the days once more, in order",
 )
