@@ -33,7 +33,7 @@ def model_card(version: str, snapshot: SnapshotFacts, settings: TrainingSettings
         "few examples is named less surely, and a video whose modalities are missing is judged by the rest.",
         "## Data",
         f"Snapshot `{snapshot.snapshot_id}`: {snapshot.rows:,} labelled videos. "
-        f'`select * from gold.training_examples where snapshot_id = "{snapshot.snapshot_id}"` lists them with their splits.',
+        f"`select * from gold.training_examples where snapshot_id = '{snapshot.snapshot_id}'` lists them with their splits.",
         *_table(["modality", "encoder", "steps", "dimension"], parts),
         "## Training",
         f"{settings.epochs} epochs, batch {settings.batch_size} on {settings.ranks} ranks, peak learning rate {settings.learning_rate:g}, "
@@ -46,7 +46,7 @@ def _evaluation(evaluated: Evaluated) -> list[str]:
     rows = [(n, f.rows, f"{f.accuracy:.3f}", f"{f.macro_recall:.3f}", f"{f.log_loss:.3f}") for n, f in evaluated.figures.items()]
     lines = [
         f"## Evaluation of {evaluated.date}",
-        f"On rows held out from training; always naming the most frequent class would be right on {evaluated.baseline:.3f}.",
+        f"On rows held out from training; always naming the class most frequent in training would be right on {evaluated.baseline:.3f}.",
         *_table(["slice", "rows", "accuracy", "macro recall", "log loss"], rows),
     ]
     if evaluated.champion and evaluated.compared:
