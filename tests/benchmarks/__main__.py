@@ -1,6 +1,7 @@
 """`make bench`: run every benchmark of this folder (or those named) and write RESULTS.md with the machine described.
 
-Files named bench_* are run by themselves; scale.py, which takes hours, only when it is named.
+Files named bench_* are run by themselves; scale.py, which takes hours, only when it is named. A row may name its `section`: those of a
+file can then be measured on different days, and each says when and where.
 """
 
 from __future__ import annotations
@@ -51,7 +52,11 @@ def main(names: list[str]) -> None:
         print(f"== {name}", flush=True)
         module = f"bench_{name}" if name in known else name
         rows = importlib.import_module(f"tests.benchmarks.{module}").run()
-        figures[name] = {"day": str(dt.date.today()), "machine": machine(), "rows": rows}
+        of_section: dict[str, list] = {}
+        for row in rows:
+            of_section.setdefault(f"{name} {row.pop('section', '')}".strip(), []).append(row)
+        measured = {"day": str(dt.date.today()), "machine": machine()}
+        figures |= {section: measured | {"rows": some} for section, some in of_section.items()}
         for row in rows:
             print(f"   {row['name']}: {row['value']} {row['unit']} (bar: {row['bar'] or 'none'}) {row['note']}", flush=True)
         FIGURES.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n")

@@ -8,6 +8,8 @@ Not part of a plain `make bench`: it takes hours. What it does is set by the env
     SCALE_SETTINGS  settings besides conf/base.yml as JSON, e.g. {"spark.driver_memory": "4g"}
     SCALE_ROOT      folder for the tables, kept and used again (default: a temporary one; 10 million videos take about 40 GB)
 
+The figures of a step are a section of their own: steps can be measured on different days. Only what the steps read is planted.
+
 Seconds are those of the work: start and imports of Spark's session are taken off. Processor seconds, of all processes, hardly change
 when other programs run beside; wall seconds do.
 """
@@ -142,7 +144,7 @@ def run() -> list[dict[str, Any]]:
             root = Path(os.environ.get("SCALE_ROOT") or temporary) / str(videos)
             root.mkdir(parents=True, exist_ok=True)
             (root / "settings.json").write_text(os.environ.get("SCALE_SETTINGS") or "{}")
-            planted = one_step("plant", videos, root, limit)
+            planted = one_step("plant " + " ".join(steps), videos, root, limit)
             if not planted["ended"]:
                 found |= {(step, videos): planted for step in steps}
                 continue
@@ -152,21 +154,24 @@ def run() -> list[dict[str, Any]]:
 
 
 def rows(found: dict[tuple[str, int], dict[str, Any]]) -> list[dict[str, Any]]:
-    """The figures of a page: of each step and size, and how each step grows between the two largest sizes that ended."""
+    """The figures of a page, a section a step: of each size, and how the step grows between the two largest sizes that ended."""
+    return [{"section": step} | row for step in dict.fromkeys(step for step, _ in found) for row in _rows_of(step, found)]
+
+
+def _rows_of(step: str, found: dict[tuple[str, int], dict[str, Any]]) -> list[dict[str, Any]]:
     table = []
-    for (step, videos), facts in found.items():
+    for videos, facts in ((videos, facts) for (s, videos), facts in found.items() if s == step):
         name, bar = f"{step}, {videos / 1e6:g} M videos", f"at most {REPEAT_SECONDS_MAX}" if step == REPEAT else ""
         if "seconds" not in facts or not facts["ended"]:
             table.append({"name": name, "value": "more than", "unit": f"{facts['wall']:.0f} s", "bar": bar, "note": "ended by SCALE_LIMIT"})
             continue
         table.append(_row(name, facts["seconds"], "s", bar, _note(facts)))
-    for step in dict.fromkeys(step for step, _ in found):
-        ended = sorted(videos for (s, videos), facts in found.items() if s == step and facts["ended"] and "seconds" in facts)
-        for measure in ("seconds", "processor") if step != REPEAT and len(ended) > 1 else ():
-            small, large = ended[-2:]
-            value = exponent(found[step, small][measure], found[step, large][measure], large / small)
-            note = f"{'wall' if measure == 'seconds' else 'processor'} seconds, between {small / 1e6:g} M and {large / 1e6:g} M videos"
-            table.append(_row(f"{step}, exponent of the growth", value, "", f"at most {EXPONENT_MAX}", note))
+    ended = sorted(videos for (s, videos), facts in found.items() if s == step and facts["ended"] and "seconds" in facts)
+    for measure in ("seconds", "processor") if step != REPEAT and len(ended) > 1 else ():
+        small, large = ended[-2:]
+        value = exponent(found[step, small][measure], found[step, large][measure], large / small)
+        note = f"{'wall' if measure == 'seconds' else 'processor'} seconds, between {small / 1e6:g} M and {large / 1e6:g} M videos"
+        table.append(_row(f"{step}, exponent of the growth", value, "", f"at most {EXPONENT_MAX}", note))
     return table
 
 

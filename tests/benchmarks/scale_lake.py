@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -134,8 +134,9 @@ def hashes(block: Block) -> Arrays:
 STAND_INS = {tables.VIDEO_TEXT: cleaned, tables.EMBEDDINGS: vectors, tables.HASHES: hashes}
 
 
-def plant(pipeline: Pipeline, videos: int) -> None:
-    """Write the inputs of all steps; `videos` is rounded up to whole blocks. A model with weights by chance is the champion."""
+def plant(pipeline: Pipeline, videos: int, wanted: Collection[str] | None) -> None:
+    """Write the inputs of all steps, or those wanted, by name; `videos` is rounded up to whole blocks. A model with weights by chance is
+    the champion."""
     label_ids = tuple(sorted(pipeline.services.taxonomy(TASK).ids))
     makers = {
         tables.VIDEO_ARRIVALS: arrivals, tables.VIDEOS: probes, tables.OCR: read_texts, tables.FEATURES: features_of("visual"),
@@ -143,7 +144,8 @@ def plant(pipeline: Pipeline, videos: int) -> None:
         tables.VIDEO_TEXT: cleaned,
     }  # fmt: skip
     for table, make in makers.items():
-        write(pipeline, table, make, videos)
+        if wanted is None or table.name in wanted:
+            write(pipeline, table, make, videos)
     if pipeline.lake.exists(tables.PROMOTIONS):
         return
     torch.manual_seed(SEED)

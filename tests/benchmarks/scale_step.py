@@ -1,6 +1,6 @@
 """One step of scale.py, in a process of its own: `python -m tests.benchmarks.scale_step STEP VIDEOS ROOT RESULT.json`.
 
-Steps: plant, repeat, vector_files, or the name of a job.
+Steps: repeat, vector_files, the name of a job, or `plant` and the steps that will follow.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main(step: str, videos: int, root: str, result: Path) -> None:
                 scale_lake.write(pipeline, table, scale_lake.STAND_INS[table], videos)
             before = traffic(pipeline)
             start = time.monotonic()
-            facts = STEPS.get(step, job_step(step))(pipeline, videos)
+            facts = (plant(step.split()[1:]) if step.startswith("plant") else STEPS.get(step, job_step(step)))(pipeline, videos)
             facts |= {"seconds": time.monotonic() - start, "session_seconds": session, "session_processor": processor}
             facts |= {name: value - before[name] for name, value in traffic(pipeline).items()}
             result.write_text(json.dumps(facts))
@@ -81,9 +81,16 @@ def traffic(pipeline: Pipeline) -> dict[str, int]:
     }
 
 
-def plant(pipeline: Pipeline, videos: int) -> dict[str, Any]:
-    scale_lake.plant(pipeline, videos)
-    return {}
+def plant(steps: list[str]) -> Callable[[Pipeline, int], dict[str, Any]]:
+    """What the steps read, and what a repeated day needs: all."""
+
+    def run(pipeline: Pipeline, videos: int) -> dict[str, Any]:
+        jobs = [pipeline.job("load_vectors" if step == "vector_files" else step) for step in steps if step != "repeat"]
+        read = {name for job in jobs for name in (*job.reads, *job.previous)}
+        scale_lake.plant(pipeline, videos, None if "repeat" in steps else read)
+        return {}
+
+    return run
 
 
 def job_step(name: str) -> Callable[[Pipeline, int], dict[str, Any]]:
@@ -140,7 +147,7 @@ def repeat(pipeline: Pipeline, videos: int) -> dict[str, Any]:
     return {}
 
 
-STEPS = {"plant": plant, "vector_files": vector_files, "repeat": repeat}
+STEPS = {"vector_files": vector_files, "repeat": repeat}
 # What a step reads that an earlier one writes: made up where that one did not end.
 INPUTS = {"vector_files": (tables.EMBEDDINGS, tables.HASHES)}
 

@@ -29,6 +29,8 @@ class Faulty:
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "loop":
             sum(range(10**12))  # in C: no Python signal handler would ever run
+        if what == "slow":
+            time.sleep(1)
         if what == "bug":
             raise TypeError("a program that is wrong")
         self.before.append(uri)
@@ -93,3 +95,11 @@ def test_a_bug_is_an_error_and_no_refusal(reader, capfd: pytest.CaptureFixture[s
     with pytest.raises(ReelhouseError, match="the process that reads videos ended with 1 at bug: its error is in Spark's log of errors"):
         reader.read("v", "bug", None)
     assert "TypeError: a program that is wrong" in capfd.readouterr().err
+
+
+def test_a_process_whose_parent_is_killed_ends_without_a_word(reader, capfd: pytest.CaptureFixture[str]):
+    process = psutil.Process(reader.read("v", "a", None).columns["pid"])
+    reader._connection.send(("v", "slow", None))
+    reader._connection.close()  # as the kernel does it
+    process.wait(30)
+    assert capfd.readouterr().err == ""

@@ -96,10 +96,13 @@ def serve(socket_number: int) -> None:
     while True:
         try:
             asked = connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             return
         # a healthy decoder is told between packets that its time is over, and says more of it
         signal.setitimer(signal.ITIMER_REAL, 1.2 * settings.file_timeout_seconds + 5)
         video = reader.read(*asked)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        connection.send(video)
+        try:
+            connection.send(video)
+        except (BrokenPipeError, ConnectionResetError):
+            return  # whoever asked was killed meanwhile
