@@ -24,7 +24,10 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 # The files that take longest come first, so that no worker is left with one of them at the end.
-LONGEST = ("test_command_line", "test_pipeline", "test_kuairec", "test_clips", "test_whole_day", "test_cluster", "test_every_job_killed")
+LONGEST = (
+    "test_command_line", "test_pipeline", "test_kuairec", "test_clips", "test_whole_day", "test_cluster", "test_every_job_killed",
+    "test_server", "test_driver_memory", "test_vectors_on_server", "test_milvus_killed", "test_processes_killed", "test_promotion",
+)  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
