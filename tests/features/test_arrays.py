@@ -103,5 +103,9 @@ def test_lists_of_arrow_and_a_matrix_are_the_same_numbers():
     assert as_lists(matrix).to_pylist() == [[0, 1], [2, 3], [4, 5]]
     assert as_matrix(as_lists(matrix).slice(1), 2).tolist() == [[2, 3], [4, 5]]
     assert as_matrix(as_lists(matrix[:0]), 2).shape == (0, 2)
-    with pytest.raises(VectorError, match="2 lists hold 3 values: not 2 each"):
+    with pytest.raises(VectorError, match="1 of 2 lists do not hold 2 values; the first of them holds 1"):
         as_matrix(pa.array([[1.0, 2.0], [3.0]]), 2)
+    with pytest.raises(VectorError, match="2 of 3 lists do not hold 2 values; the first of them holds 3"):
+        as_matrix(pa.array([[1.0, 2.0], [3.0, 4.0, 5.0], [6.0]]), 2)
+    with pytest.raises(VectorError, match="1 of 2 lists do not hold 2 values; the first of them holds 0"):
+        as_matrix(pa.array([[1.0, 2.0], None]), 2)

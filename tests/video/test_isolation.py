@@ -1,6 +1,9 @@
+import gc
 import os
 import signal
+import struct
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,10 @@ class Faulty:
             os.kill(os.getpid(), signal.SIGSEGV)
         if what == "crash once" and not Path(where).exists():
             Path(where).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if what == "half":  # of an answer of 1,000 bytes
+            (connection,) = [one for one in gc.get_objects() if isinstance(one, Connection)]
+            os.write(connection.fileno(), struct.pack("!i", 1000) + b"half")
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "loop":
             sum(range(10**12))  # in C: no Python signal handler would ever run
@@ -71,6 +78,11 @@ def test_a_video_that_crashes_the_process_is_refused_and_the_next_one_is_read(re
     refused = reader.read("v", "crash:", "sha").row()
     assert refused.pop("reason").startswith("the process that reads crash: was ended by SIGSEGV, 2 times. Re-encode it")
     assert refused == {"video_id": "v", "uri": "crash:", "content_sha256": "sha", "rule": "crashed_decoder", "features": []}
+    assert reader.read("w", "a", None).columns["read"] == ["a"]
+
+
+def test_a_process_that_ends_in_the_middle_of_its_answer_is_no_different(reader):
+    assert reader.read("v", "half", None).columns["rule"] == "crashed_decoder"
     assert reader.read("w", "a", None).columns["read"] == ["a"]
 
 

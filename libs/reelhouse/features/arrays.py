@@ -55,10 +55,11 @@ def pooled_vectors(features: DataFrame, text_features: DataFrame, layout: Layout
 
 def as_matrix(lists: pa.Array, width: int) -> np.ndarray:
     """Arrow lists of `width` numbers each, none null -> (n, width) float32. VectorError on other lengths."""
-    flat = lists.flatten().to_numpy(zero_copy_only=False)
-    if flat.size != len(lists) * width:
-        raise VectorError(f"{len(lists)} lists hold {flat.size} values: not {width} each")
-    return flat.astype(np.float32, copy=False).reshape(len(lists), width)
+    lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    others = lengths[lengths != width]
+    if len(others):
+        raise VectorError(f"{len(others)} of {len(lists)} lists do not hold {width} values; the first of them holds {others[0]}")
+    return lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False).reshape(len(lists), width)
 
 
 def as_lists(matrix: np.ndarray) -> pa.ListArray:

@@ -110,8 +110,8 @@ def assign_clusters(vectors: DataFrame, shipped: Any) -> DataFrame:
         index = ClusterIndex.from_bytes(shipped.value)
         for batch in batches:
             names, density = index.assign(as_matrix(batch["vector"], index.index.d))
-            noise = pa.array([name is None for name in names.tolist()], pa.bool_())
-            found = [batch["video_id"], pa.array(names, pa.string()), pa.array(density), noise]
+            clusters = pa.array(names, pa.string())
+            found = [batch["video_id"], clusters, pa.array(density), clusters.is_null()]
             yield pa.RecordBatch.from_arrays(found, ["video_id", "cluster_id", "density", "is_noise"])
 
     return vectors.mapInArrow(over, ASSIGNED)

@@ -47,7 +47,7 @@ class IsolatedReader:
             try:
                 connection.send((video_id, uri, content_sha256))
                 found: Extracted = connection.recv()
-            except (EOFError, BrokenPipeError, ConnectionResetError):
+            except (EOFError, OSError):  # the process is gone, perhaps in the middle of its answer
                 code = self.close()
             else:
                 return found
@@ -96,7 +96,7 @@ def serve(socket_number: int) -> None:
     while True:
         try:
             asked = connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):
             return
         # a healthy decoder is told between packets that its time is over, and says more of it
         signal.setitimer(signal.ITIMER_REAL, 1.2 * settings.file_timeout_seconds + 5)
