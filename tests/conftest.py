@@ -20,6 +20,8 @@ from tests.newcomer import DONE, first_day
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+pytest_plugins = ["pytester"]  # for what tests/turns.py does with tests
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -31,15 +33,17 @@ LONGEST = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The day whose turn is run (tests/turns.py), the same for every worker of one run."""
+    """The day whose turn is run and how long turns are (tests/turns.py), the same for every worker of one run."""
     os.environ.setdefault(turns.DATE, str(dt.datetime.now(dt.UTC).date()))
+    if turns.PACE not in os.environ:
+        os.environ[turns.PACE] = str(turns.pace())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    marked = [(item, getattr(getattr(item, "function", None), "turn", None)) for item in items]
-    gone = turns.left_out([(item.nodeid, item.path, *turn) for item, turn in marked if turn], config.args)
-    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in gone])
-    items[:] = [item for item in items if item.nodeid not in gone]
+    declared = [(item, turns.declaration(item)) for item in items]
+    gone = turns.left_out({(name, item.path, pool, seconds) for item, (name, pool, seconds) in declared if pool}, config.args)
+    config.hook.pytest_deselected(items=[item for item, (name, *_) in declared if name in gone])
+    items[:] = [item for item, (name, *_) in declared if name not in gone]
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 

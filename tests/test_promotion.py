@@ -11,7 +11,9 @@ from reelhouse.promotion import newest_day, overview, promote, reject, rollback
 from reelhouse.training.champion import champions_of
 from reelhouse.vectors import VectorStore
 from tests.jobs.small_lake import DAY, NEXT, SmallLake, random_model
-from tests.turns import WHOLE_DAYS, in_turn
+from tests.turns import WHOLE_DAYS
+
+TURN = (WHOLE_DAYS, 200)
 
 OLD, NEW, ODD = "aaaa00000000", "bbbb00000000", "cccc00000000"
 
@@ -74,7 +76,6 @@ def cut_off(*given):
     raise VectorStoreError("planted")
 
 
-@in_turn(WHOLE_DAYS, seconds=150)
 def test_a_promotion_a_rollback_and_a_rejection_follow_each_other_and_readers_never_lack_a_video(served, monkeypatch):
     everything = [f"v{i:03d}" for i in range(10)]
     assert newest_day(served.lake) == DAY

@@ -48,6 +48,28 @@ def test_what_is_a_secret_is_not_shown(name: str, value: str, secret: bool):
     assert settings.plain_secrets({name: "${NAME}"}) == []
 
 
+@pytest.mark.parametrize("name", ["models.uri", "vectors.uri", "storage.root", "spark.extra"])
+def test_an_address_with_a_password_is_refused_without_showing_it(name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ADDRESS", "https://me:hunter2@lake.example:443/x")
+    value = {"spark.x": "${ADDRESS}"} if name == "spark.extra" else "${ADDRESS}"
+    with pytest.raises(SettingsError, match=rf"^{name}[a-z.]*: the address holds a password") as refused:
+        settings.load(values={name: value})
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("storage.root", "abfss://container@account.dfs.core.windows.net/lake"),  # the part before @ is no user's
+        ("vectors.uri", "http://milvus.example:19530"),
+        ("alerts.on_late", "https://me:hunter2@hooks.example/x"),  # never shown
+    ],
+)
+def test_an_address_without_a_password_or_that_nobody_sees_is_taken(name: str, value: str):
+    section, key = name.split(".")
+    assert getattr(getattr(settings.load(values={name: value}), section), key) == value
+
+
 def test_an_unreadable_file_is_named(tmp_path: Path):
     bad = tmp_path / "bad.yml"
     bad.write_text("video: [\n")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import turns as turns_module
 from tests.faults.survived import declared_faults, table
-from tests.turns import DATE, FAULTS, SECONDS_OF_A_TURN, TESTS, WHOLE_DAYS, chosen, left_out, turns
+from tests.turns import DATE, FAULTS, PACE, SECONDS_OF_A_TURN, TESTS, WHOLE_DAYS, chosen, declaration, left_out, pace, turns
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 LONG = [("killed[a]", 170), ("killed[b]", 170), ("disk", 50), ("clock", 30), ("race", 900), ("worker", 30)]
@@ -35,11 +36,17 @@ def test_what_is_named_runs_each_pool_has_a_turn_of_its_own_and_the_variable_ove
     monkeypatch.chdir(TESTS.parent)
     monkeypatch.delenv("REELHOUSE_TURN", raising=False)
     monkeypatch.setenv(DATE, str(dt.date.fromordinal(4)))
+    monkeypatch.setenv(PACE, "1.0")
     disk, day = TESTS / "faults" / "test_disk.py", TESTS / "airflow" / "test_day.py"
     long = [("a", disk, FAULTS, 200), ("b", disk, FAULTS, 190), ("c", day, WHOLE_DAYS, 400), ("d", day, WHOLE_DAYS, 300)]
     assert left_out(long, []) == left_out(long, ["tests"]) == left_out(long, ["."]) == {"b", "d"}
     assert left_out(long, ["tests/faults"]) == left_out(long, ["tests/faults/test_disk.py::test_x"]) == {"d"}
     assert left_out(long, ["tests/airflow", "tests/jobs"]) == {"b"}
+    monkeypatch.setenv(PACE, "0.5")  # 100 and 220 seconds
+    assert left_out(long, []) == {"a", "b", "c", "d"}
+    monkeypatch.setenv(PACE, "0.96")  # 192 and 422: what is longer comes at a faster hour
+    assert left_out(long, []) == {"a", "d"}
+    monkeypatch.setenv(PACE, "1.0")
     monkeypatch.setenv("REELHOUSE_TURN", "1")
     assert left_out(long, []) == left_out(long, ["tests/faults"]) == {"a", "c"}
     monkeypatch.setenv("REELHOUSE_TURN", "all")
@@ -47,6 +54,28 @@ def test_what_is_named_runs_each_pool_has_a_turn_of_its_own_and_the_variable_ove
     monkeypatch.setenv("REELHOUSE_TURN", "none")
     assert left_out(long, ["tests/airflow"]) == {"a", "b", "c", "d"}
     assert SECONDS_OF_A_TURN.keys() == {FAULTS, WHOLE_DAYS}
+
+
+def test_a_long_test_takes_turns_alone_and_the_tests_of_a_long_file_together(pytester: pytest.Pytester, request: pytest.FixtureRequest):
+    alone, one, other = pytester.getitems(
+        """
+        from tests.turns import FAULTS, WHOLE_DAYS, in_turn
+        TURN = (WHOLE_DAYS, 120)
+        @in_turn(FAULTS, seconds=7)
+        def test_alone(): pass
+        def test_one(): pass
+        def test_other(): pass
+        """
+    )
+    assert declaration(alone) == (alone.nodeid, FAULTS, 7)
+    assert declaration(one) == declaration(other) == (str(one.path), WHOLE_DAYS, 120)
+    assert declaration(request.node) == (request.node.nodeid, "", 0)
+
+
+@pytest.mark.parametrize(("millions", "expected"), [(47, 1), (15, 1), (14.9, 0.5), (7.5, 0.5), (7, 0.25), (1.9, 0.125)])
+def test_turns_are_halved_where_the_machine_is_slower(monkeypatch: pytest.MonkeyPatch, millions: float, expected: float):
+    monkeypatch.setattr(turns_module, "additions_a_second", lambda: millions)
+    assert pace() == expected
 
 
 def test_the_table_of_faults_in_the_readme_is_what_the_tests_declare():

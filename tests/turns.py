@@ -1,20 +1,28 @@
 """Which of the long tests run: those whose file or folder is named, else the turn of the date (`make test`).
 
+A long test is declared by `in_turn`; a file whose tests share what takes long says `TURN = (pool, seconds)`, and they run together.
 REELHOUSE_TURN overrules that: `all`, `none`, or the number of a turn. Two pools take turns beside each other: faults, and whole days.
+On a slow machine turns are shorter, so that the tests end in about the same time.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
+from tests.machine import additions_a_second
+
 TESTS = Path(__file__).resolve().parent
 FAULTS, WHOLE_DAYS = "faults", "whole days"
 SECONDS_OF_A_TURN = {FAULTS: 200, WHOLE_DAYS: 440}  # of each pool's share of a day, on two cores that do nothing else
-DATE = "REELHOUSE_TURN_DATE"  # set by tests/conftest.py: one for every worker of a run
+ADDITIONS_A_SECOND = 15  # millions, of the machine that the seconds are those of (`make bench` prints a machine's)
+DATE, PACE = "REELHOUSE_TURN_DATE", "REELHOUSE_TURN_PACE"  # set by tests/conftest.py: the same for every worker of a run
 _Test = TypeVar("_Test", bound=Callable[..., Any])
 
 
@@ -28,10 +36,24 @@ def in_turn(pool: str, *, seconds: int) -> Callable[[_Test], _Test]:
     return declared
 
 
-def turns(tests: Iterable[tuple[str, int]], most: int) -> list[list[str]]:
+def declaration(item: pytest.Item) -> tuple[str, str, int]:
+    """(name, pool, seconds) of what a test takes turns with: itself or its file; the pool is empty if it is run every time."""
+    own, of_file = getattr(getattr(item, "function", None), "turn", None), getattr(getattr(item, "module", None), "TURN", None)
+    if own is None and of_file is not None:
+        return str(item.path), *of_file
+    return item.nodeid, *(own or ("", 0))
+
+
+def pace() -> float:
+    """How fast this machine is beside the one that the seconds are those of: 1 if as fast or faster, else a half, a quarter, ..."""
+    part = additions_a_second() / ADDITIONS_A_SECOND
+    return 1.0 if part >= 1 else 2.0 ** math.floor(math.log2(part))
+
+
+def turns(tests: Iterable[tuple[str, int]], most: float) -> list[list[str]]:
     """Cut tests (name, seconds) into turns of at most so many seconds, the longest first; one that takes longer is in none.
 
-    Depends on the tests only, so that a date always has the same turn.
+    Depends on the tests and the seconds only, so that a date always has the same turn.
     """
     filled: list[tuple[int, list[str]]] = []
     for name, seconds in sorted(tests, key=lambda test: (-test[1], test[0])):
@@ -45,7 +67,7 @@ def turns(tests: Iterable[tuple[str, int]], most: int) -> list[list[str]]:
     return [names for _, names in filled]
 
 
-def chosen(tests: Sequence[tuple[str, int]], most: int, asked: str) -> set[str]:
+def chosen(tests: Sequence[tuple[str, int]], most: float, asked: str) -> set[str]:
     """Names of the tests (name, seconds) of one pool that run. asked: all, none, the number of a turn, or a date."""
     if asked in ("all", "none"):
         return {name for name, _ in tests} if asked == "all" else set()
@@ -64,5 +86,6 @@ def left_out(tests: Iterable[tuple[str, Path, str, int]], arguments: Sequence[st
         if not asked and any(path == file or (path in file.parents and TESTS in path.parents) for path in named):
             spared.add(name)
         pools.setdefault(pool, []).append((name, seconds))
-    kept = {name for pool, of_pool in pools.items() for name in chosen(of_pool, SECONDS_OF_A_TURN[pool], asked or os.environ[DATE])}
+    part = float(os.environ[PACE])
+    kept = {name for pool, of_pool in pools.items() for name in chosen(of_pool, part * SECONDS_OF_A_TURN[pool], asked or os.environ[DATE])}
     return {name for of_pool in pools.values() for name, _ in of_pool} - kept - spared

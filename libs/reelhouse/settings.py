@@ -30,6 +30,7 @@ _SECRET = {"vectors": {"token"}}
 _SECRET_NAME = re.compile(r"secret|token|password|credential|(access|account)\.?key", re.IGNORECASE)
 _NO_SECRETS = ("schedule.secret", "schedule.executor_secrets")  # names of a Secret and of its keys
 _WEBHOOKS = ("alerts.on_failure", "alerts.on_late")  # who knows such an address may use it
+_PASSWORD_IN_ADDRESS = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 _FROM_ENVIRONMENT = re.compile(r"\$\{(\w+)\}")
 
 
@@ -267,7 +268,8 @@ def load(
 
     values: {"section.key": value}. In a value `${NAME}` stands for the environment's variable NAME, so that secrets need not be in files
     or on command lines; elsewhere: the settings are for another machine, and what is not set here stays as it is written.
-    Raises SettingsError with every unknown key and ill-typed value at once, or for a variable that is not set.
+    Raises SettingsError with every unknown key and ill-typed value at once, or for a variable that is not set, or an address with a
+    password in it.
     """
     merged = _read(conf / "base.yml")
     for path in overlays:
@@ -311,7 +313,7 @@ def _is_secret(dotted: str, value: Any) -> bool:
 
 
 def _filled(value: Any, where: str, elsewhere: bool) -> Any:
-    """The value with what the environment holds in place of each `${NAME}`."""
+    """The value with what the environment holds in place of each `${NAME}`. SettingsError as load says."""
     if isinstance(value, dict):
         return {key: _filled(one, f"{where}.{key}".lstrip("."), elsewhere) for key, one in value.items()}
     if not isinstance(value, str):
@@ -324,7 +326,13 @@ def _filled(value: Any, where: str, elsewhere: bool) -> Any:
             raise SettingsError(f"{where}: the environment has no variable {found[1]}, which ${{{found[1]}}} asks for")
         return os.environ[found[1]]
 
-    return _FROM_ENVIRONMENT.sub(held, value)
+    filled = _FROM_ENVIRONMENT.sub(held, value)
+    if _PASSWORD_IN_ADDRESS.search(filled) and not _is_secret(where, filled):
+        raise SettingsError(
+            f"{where}: the address holds a password, which logs and tables would hold too. Leave it out: Milvus takes vectors.token, "
+            "MLflow the variables MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, a database or file system its own variables"
+        )
+    return filled
 
 
 def _read(path: Path) -> dict[str, Any]:

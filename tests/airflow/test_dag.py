@@ -10,6 +10,9 @@ import pytest
 
 from reelhouse.pipeline import load_jobs
 from tests.airflow.installed import CHECKOUT, DAGS, VERSIONS, Airflow, airflow
+from tests.turns import WHOLE_DAYS
+
+TURN = (WHOLE_DAYS, 120)
 
 # Of the processor, which other work on the machine does not lengthen.
 PARSE_SECONDS_MAX = 1.0

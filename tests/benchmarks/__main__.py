@@ -12,10 +12,11 @@ import json
 import os
 import platform
 import sys
-import time
 from pathlib import Path
 
 import psutil
+
+from tests.machine import additions_a_second
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
@@ -32,17 +33,6 @@ def machine() -> str:
         f"{cores} cores ({model or platform.machine()}; {additions_a_second():.0f} million additions a second in a Python loop), "
         f"{memory:.0f} GB memory, {platform.system()}, Python {platform.python_version()}"
     )
-
-
-def additions_a_second() -> float:
-    """Millions a second on one core, best of three: machines of one name differ by a factor of two."""
-    best = float("inf")
-    for _ in range(3):
-        start, total = time.perf_counter(), 0
-        for i in range(2_000_000):
-            total += i
-        best = min(best, time.perf_counter() - start)
-    return 2 / best
 
 
 def main(names: list[str]) -> None:

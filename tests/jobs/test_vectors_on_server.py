@@ -8,8 +8,10 @@ from reelhouse.similar import collections_of
 from reelhouse.vectors import only
 from tests.milvus_server import running_server
 from tests.planting import write_rows
-from tests.turns import WHOLE_DAYS, in_turn
+from tests.turns import WHOLE_DAYS
 from tests.vectors.days import DAY1, DAY2, DAY3, VERSION, Days, unit
+
+TURN = (WHOLE_DAYS, 350)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,6 @@ def published_by(days, day, authors):
     write_rows(days.lake, tables.VIDEO_ARRIVALS, rows, {"data_date": day, "batch": "b"})
 
 
-@in_turn(WHOLE_DAYS, seconds=150)
 def test_days_are_imported_kept_up_repaired_served_and_old_models_go(days, tmp_path):
     videos = {f"v{i}": i / 10 for i in range(8)}
     days.predicted(DAY1, videos, version="f00d", classes=True)
@@ -66,7 +67,6 @@ def test_days_are_imported_kept_up_repaired_served_and_old_models_go(days, tmp_p
     assert days.nearest(1.2, version="f00d") == ("v1", pytest.approx(1.0, abs=1e-4))
 
 
-@in_turn(WHOLE_DAYS, seconds=150)
 def test_aliases_follow_what_is_served_and_two_versions_are_kept(days):
     for day, version in ((DAY1, VERSION), (DAY2, "encoder-b"), (DAY3, "encoder-c")):
         days.predicted(day, {"a": 0.1, "b": 0.2}, version=version)

@@ -20,6 +20,9 @@ from reelhouse.similar import similar_videos
 from reelhouse.vectors import KINDS, wanted_rows, with_facts
 from tests.clips import clip_files, write_delivery
 from tests.pipeline.whole_run import run_whole
+from tests.turns import WHOLE_DAYS
+
+TURN = (WHOLE_DAYS, 150)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from reelhouse import tables
 from reelhouse.errors import NotFoundError, SettingsError
 from reelhouse.explain import chain, facts, made_by
 from reelhouse.lake import Lake, catalog
+from reelhouse.lake.ledger import Ledger
 from reelhouse.pipeline import flow_chart, load_jobs
 from reelhouse.sources.records import records
 from tests.newcomer import CHECKOUT, reelhouse, said
@@ -53,6 +54,17 @@ def test_daily_ends_with_what_each_step_did_what_was_found_and_what_to_do_next(f
     assert video
     assert 'reelhouse sql "select * from gold.label_queue order by rank" --root warehouse-sample' in text
     assert "reelhouse daily --videos FOLDER" in text
+
+
+def test_only_declared_tables_are_read_and_written(lake: Lake):
+    """The order of the jobs, the DAG and the diagram are made from pipeline.yml, so it must tell the truth."""
+    ledger = Ledger(lake)
+    for job in load_jobs():
+        record = ledger.latest(job.name, DAY)
+        assert record is not None
+        assert {s.table for s in record.reads} <= {*job.reads, *job.previous, *job.writes}, job.name
+        assert {s.table for s in record.writes} <= set(job.writes), job.name
+        assert {s.table for s in record.reads if s.slice == "before"} <= {*job.previous, *job.writes}, job.name
 
 
 def test_a_run_writes_into_its_folder_and_the_cache_folder_only_and_asks_no_other_machine(folder: Path):

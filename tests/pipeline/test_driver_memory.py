@@ -38,6 +38,9 @@ from reelhouse.models import ModelConfig
 from reelhouse.models.network import MultimodalNetwork, dump
 from reelhouse.training.version import version_of
 from tests.jobs.small_lake import LEAVES, NEXT, SmallLake, _features
+from tests.turns import WHOLE_DAYS
+
+TURN = (WHOLE_DAYS, 200)
 
 VIDEOS = 2000
 BYTES_MAX = 30_000

@@ -15,6 +15,9 @@ from reelhouse.pipeline import Pipeline
 from reelhouse.sources.values import is_missing
 from tests.kuairec import write_manifest
 from tests.pipeline.whole_run import run_whole
+from tests.turns import WHOLE_DAYS
+
+TURN = (WHOLE_DAYS, 200)
 
 
 @pytest.fixture(scope="module")

@@ -100,6 +100,7 @@ def differences(one: Lake, other: Lake) -> list:
     return [c for c in compare(one, other, DAY1, DAY3) if not c.same]
 
 
+@in_turn(WHOLE_DAYS, seconds=100)
 def test_a_second_run_of_a_date_does_nothing_and_a_changed_file_reruns_what_it_touches(opened, deliveries: Path, tmp_path: Path):
     pipeline = opened(tmp_path / "w", deliveries)
     assert set(statuses(pipeline.run_day(DAY1, TEXT_JOBS)).values()) == {"succeeded"}
@@ -122,17 +123,6 @@ def test_a_second_run_of_a_date_does_nothing_and_a_changed_file_reruns_what_it_t
     assert after["ingest"] == after["clean_text"] == "succeeded"
     titles = pipeline.lake.read(tables.VIDEO_TEXT).where(F.col("video_id") == "0101-000").select("title").collect()
     assert [r.title for r in titles] == ["完全不同的标题"]
-
-
-def test_only_declared_tables_are_read_and_written(opened, newcomer: Path):
-    """The order of the jobs, the DAG and the diagram are made from pipeline.yml, so it must tell the truth."""
-    pipeline = opened(newcomer / "warehouse-sample", newcomer / "sample" / "deliveries")
-    for job in pipeline.jobs:
-        record = pipeline.ledger.latest(job.name, DAY1)
-        assert record is not None
-        assert {s.table for s in record.reads} <= {*job.reads, *job.previous, *job.writes}, job.name
-        assert {s.table for s in record.writes} <= set(job.writes), job.name
-        assert {s.table for s in record.reads if s.slice == "before"} <= {*job.previous, *job.writes}, job.name
 
 
 @in_turn(WHOLE_DAYS, seconds=240)
@@ -239,6 +229,7 @@ def test_two_runs_of_one_date_at_once_one_says_so(opened, deliveries: Path, tmp_
         pipeline.run_day(DAY1, ["ingest"])
 
 
+@in_turn(WHOLE_DAYS, seconds=110)
 def test_dates_without_data_run_to_the_end_and_a_backfill_is_typed_in_one_line(deliveries: Path, tmp_path: Path, typed: Type, spark):
     (tmp_path / "own.yml").write_text(f"sources:\n  deliveries: {deliveries}\nstorage:\n  root: {tmp_path / 'w'}\n")
     line = ("daily", "--from", "2025-12-30", "--to", "2025-12-31", "--conf", str(tmp_path / "own.yml"))

@@ -28,6 +28,9 @@ from reelhouse.sql_server.server import check_listening, check_port, options
 from tests.deliveries import deliver, text_rows
 from tests.planting import write_rows
 from tests.sql_server.attacks import SETTINGS, bytes_of, refused, writes
+from tests.turns import WHOLE_DAYS
+
+TURN = (WHOLE_DAYS, 250)
 
 REELHOUSE = Path(sys.prefix) / "bin" / "reelhouse"
 SPARK_HOME = Path(pyspark.__file__).parent
