@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 from pathlib import Path
 
 import pytest
 
 from tests import turns as turns_module
 from tests.faults.survived import declared_faults, table
-from tests.turns import DATE, FAULTS, PACE, SECONDS_OF_A_TURN, TESTS, WHOLE_DAYS, chosen, declaration, left_out, pace, turns
+from tests.turns import DATE, FAULTS, JOBS, PACE, SECONDS_OF_A_TURN, TESTS, WHOLE_DAYS, chosen, declaration, left_out, pace, turns
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 LONG = [("killed[a]", 170), ("killed[b]", 170), ("disk", 50), ("clock", 30), ("race", 900), ("worker", 30)]
@@ -53,7 +54,7 @@ def test_what_is_named_runs_each_pool_has_a_turn_of_its_own_and_the_variable_ove
     assert left_out(long, []) == set()
     monkeypatch.setenv("REELHOUSE_TURN", "none")
     assert left_out(long, ["tests/airflow"]) == {"a", "b", "c", "d"}
-    assert SECONDS_OF_A_TURN.keys() == {FAULTS, WHOLE_DAYS}
+    assert SECONDS_OF_A_TURN.keys() == {FAULTS, WHOLE_DAYS, JOBS}
 
 
 def test_a_long_test_takes_turns_alone_and_the_tests_of_a_long_file_together(pytester: pytest.Pytester, request: pytest.FixtureRequest):
@@ -76,6 +77,14 @@ def test_a_long_test_takes_turns_alone_and_the_tests_of_a_long_file_together(pyt
 def test_turns_are_halved_where_the_machine_is_slower(monkeypatch: pytest.MonkeyPatch, millions: float, expected: float):
     monkeypatch.setattr(turns_module, "additions_a_second", lambda: millions)
     assert pace() == expected
+
+
+def test_every_job_is_in_every_turn_of_a_machine_of_normal_speed():
+    modules = [importlib.import_module(f"tests.jobs.{file.stem}") for file in sorted((TESTS / "jobs").glob("test_*.py"))]
+    seconds = [module.TURN[1] for module in modules if getattr(module, "TURN", ("",))[0] == JOBS]
+    assert len(seconds) >= 2
+    assert sum(seconds) <= SECONDS_OF_A_TURN[JOBS]
+    assert max(seconds) <= SECONDS_OF_A_TURN[JOBS] / 4  # so that each comes on a slow machine too
 
 
 def test_the_table_of_faults_in_the_readme_is_what_the_tests_declare():

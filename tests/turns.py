@@ -1,8 +1,9 @@
 """Which of the long tests run: those whose file or folder is named, else the turn of the date (`make test`).
 
 A long test is declared by `in_turn`; a file whose tests share what takes long says `TURN = (pool, seconds)`, and they run together.
-REELHOUSE_TURN overrules that: `all`, `none`, or the number of a turn. Two pools take turns beside each other: faults, and whole days.
-On a slow machine turns are shorter, so that the tests end in about the same time.
+REELHOUSE_TURN overrules that: `all`, `none`, or the number of a turn. Three pools take turns beside each other: faults, whole days, and
+the jobs whose tests take longest. On a slow machine turns are shorter, so that the tests end in about the same time; on one of normal
+speed every job is in every turn.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import pytest
 from tests.machine import additions_a_second
 
 TESTS = Path(__file__).resolve().parent
-FAULTS, WHOLE_DAYS = "faults", "whole days"
-SECONDS_OF_A_TURN = {FAULTS: 200, WHOLE_DAYS: 440}  # of each pool's share of a day, on two cores that do nothing else
+FAULTS, WHOLE_DAYS, JOBS = "faults", "whole days", "jobs"
+SECONDS_OF_A_TURN = {FAULTS: 200, WHOLE_DAYS: 440, JOBS: 1200}  # of each pool's share of a day, on two cores that do nothing else
 ADDITIONS_A_SECOND = 15  # millions, of the machine that the seconds are those of (`make bench` prints a machine's)
 DATE, PACE = "REELHOUSE_TURN_DATE", "REELHOUSE_TURN_PACE"  # set by tests/conftest.py: the same for every worker of a run
 _Test = TypeVar("_Test", bound=Callable[..., Any])

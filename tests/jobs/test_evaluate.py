@@ -17,6 +17,9 @@ from reelhouse.run import StepAside
 from reelhouse.training.champion import champion_of
 from reelhouse.training.version import version_of
 from tests.jobs.small_lake import DAY, NEXT, SmallLake, _features
+from tests.turns import JOBS
+
+TURN = (JOBS, 115)
 
 THIRD, FOURTH, TENTH = (dt.date(2026, 1, day) for day in (4, 5, 10))
 

@@ -10,6 +10,9 @@ from jobs import fold_labels, import_labels
 from reelhouse import tables
 from reelhouse.errors import QuarantineLimitError
 from tests.jobs.small_lake import DAY, NEXT, SmallLake
+from tests.turns import JOBS
+
+TURN = (JOBS, 140)
 
 
 class Labelling(SmallLake):

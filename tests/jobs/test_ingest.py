@@ -14,6 +14,9 @@ from reelhouse.sample import Truth, make_sample
 from reelhouse.sample.plan import make_plan
 from reelhouse.takedown import take_down
 from tests.jobs.small_lake import SmallLake
+from tests.turns import JOBS
+
+TURN = (JOBS, 160)
 
 TO_WITHDRAW = "(deliver an empty file of the name to withdraw them)"
 FIRST, SECOND, THIRD = (dt.date(2026, 1, day) for day in (1, 2, 3))

@@ -6,7 +6,10 @@ from jobs import load_vectors
 from reelhouse import tables
 from reelhouse.vectors import only
 from tests.planting import write_rows
+from tests.turns import JOBS
 from tests.vectors.days import DAY1, DAY2, DAY3, VERSION, Days, unit
+
+TURN = (JOBS, 200)
 
 
 @pytest.fixture

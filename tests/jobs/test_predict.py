@@ -13,6 +13,9 @@ from reelhouse.models import load
 from reelhouse.models.inference import run_model, softmax
 from reelhouse.run import StepAside
 from tests.jobs.small_lake import DAY, LAYOUT, LEAVES, NEXT, SmallLake, _features, random_model
+from tests.turns import JOBS
+
+TURN = (JOBS, 125)
 
 THIRD, FOURTH, FIFTH = (dt.date(2026, 1, day) for day in (4, 5, 6))
 PATHS = {"food.baking": "美食/烘焙", "food.noodles": "美食/面条", "pets": "宠物", "sport": "运动"}

@@ -3,7 +3,10 @@ import pytest
 from jobs import reconcile
 from reelhouse import tables
 from reelhouse.errors import VectorStoreError
+from tests.turns import JOBS
 from tests.vectors.days import DAY1, DAY2, DAY3, VERSION, Days, code, unit
+
+TURN = (JOBS, 240)
 
 NO_DIFFERENCE = {"missing": 0, "extra": 0, "different": 0}
 

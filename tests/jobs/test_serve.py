@@ -2,7 +2,10 @@ import pytest
 
 from reelhouse import tables
 from reelhouse.errors import VectorStoreError
+from tests.turns import JOBS
 from tests.vectors.days import DAY1, DAY2, VERSION, Days
+
+TURN = (JOBS, 170)
 
 
 @pytest.fixture
