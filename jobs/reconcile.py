@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from jobs.load_vectors import facts_of, late_takedowns, load_all
 from reelhouse.errors import VectorStoreError
 from reelhouse.live import live_versions
-from reelhouse.vectors import FIELDS, KINDS, Difference, Kind, collection_name, differences, streamed, wanted_rows
+from reelhouse.vectors import KINDS, Difference, Kind, collection_name, differences, streamed, wanted_rows
 
 ONE_BY_ONE_MAX = 200_000  # of more rows that differ, the collection is made anew
 IDS_FOR_A_VECTOR = 5  # so many ids and checksums weigh no more than a vector
@@ -59,7 +59,7 @@ def reconcile(run: Run, kind: Kind, version: str) -> Counter[str]:
         load_all(run, kind, version, anew=True)
         refuse(run, kind, version, *compare(run, kind, version, wanted, count))
     elif some:
-        written = repair(run, kind, version, wanted, some)
+        written = repair(run, kind, version, some)
         refuse(run, kind, version, *compare_repaired(run, kind, version, some, written, count))
     return before
 
@@ -88,14 +88,14 @@ def compare(run: Run, kind: Kind, version: str, wanted: DataFrame, count: int) -
     return counted, some
 
 
-def repair(run: Run, kind: Kind, version: str, wanted: DataFrame, found: list[Difference]) -> dict[str, int]:
+def repair(run: Run, kind: Kind, version: str, found: list[Difference]) -> dict[str, int]:
     """Checksums of the rows that were written again, by id."""
     written: dict[str, int] = {}
     run.vectors.delete(kind.name, version, (d.video_id for d in found if d.kind == "extra"))
     again = [(d.video_id,) for d in found if d.kind != "extra"]
     if again:
         ids = run.spark.createDataFrame(again, "video_id string")
-        rows = wanted.join(ids, on="video_id", how="left_semi").select(*FIELDS)
+        rows = facts_of(run, version, wanted_rows(run.current(kind.table, of=ids), kind, version))
         run.vectors.upsert(kind.name, version, noted(streamed(rows, len(again), run.settings.vectors.batch_rows), written))
     return written
 
@@ -109,8 +109,13 @@ def noted(rows: Iterable[Row], checksums: dict[str, int]) -> Iterator[Row]:
 def compare_repaired(
     run: Run, kind: Kind, version: str, found: list[Difference], written: dict[str, int], count: int
 ) -> tuple[Counter[str], list[Difference]]:
-    """As compare, of the rows that differed only. Others have changed when the collection's count is not what it should be."""
-    held = run.vectors.checksums_of(kind.name, version, (d.video_id for d in found))
+    """As compare, of the rows that differed only. Others have changed when the collection's count is not what it should be.
+
+    Videos that were taken down before the repair was read are left out: nothing was written of them, and late_takedowns removes the rest.
+    """
+    gone = run.taken_down.keys() - written.keys()
+    count -= sum(d.kind == "missing" and d.video_id in gone for d in found)
+    held = run.vectors.checksums_of(kind.name, version, (d.video_id for d in found if d.video_id not in gone))
     some = list(differences(sorted(written.items(), key=in_bytes), sorted(held, key=in_bytes)))
     after: Counter[str] = Counter(d.kind for d in some)
     beside = run.vectors.count(kind.name, version, upto=str(run.date)) - count - after["extra"] + after["missing"]

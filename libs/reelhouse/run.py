@@ -151,10 +151,10 @@ class Run:
         self._recorded(table, "before")
         return self._lake.read(table, f"data_date < date'{self.date}'")
 
-    def current(self, table: Table) -> DataFrame:
-        """The state on the run's date: the newest row a key up to it."""
+    def current(self, table: Table, *, of: DataFrame | None = None) -> DataFrame:
+        """The state on the run's date: the newest row a key up to it. of: video_id of the only videos that are wanted, not many."""
         self._recorded(table, "upto")
-        return self._lake.current(table, f"data_date <= date'{self.date}'")
+        return self._lake.current(table, f"data_date <= date'{self.date}'", of=of)
 
     def previous(self, table: Table) -> DataFrame:
         """The state on the day before: the newest row a key before the run's date."""

@@ -65,17 +65,18 @@ def test_a_collection_with_too_many_differences_is_made_anew(days, monkeypatch):
 def test_a_video_that_is_taken_down_while_collections_are_compared_leaves_too(days, monkeypatch):
     loaded(days)
     days.store.delete("video_embedding", VERSION, ["v1", "v5"])
+    days.store.upsert("video_embedding", VERSION, [("v3", unit(3), 2, str(DAY1))])
     real = reconcile.compare
 
     def interrupted(*given):
         found = real(*given)
         if not days.rows(tables.DELETIONS, DAY2):
-            days.taken_down(DAY2, "v1")
+            days.taken_down(DAY2, "v1", "v3")
         return found
 
     monkeypatch.setattr(reconcile, "compare", interrupted)
     days.run("reconcile", DAY1)
-    assert days.held() == days.held("video_hash") == ["v0", "v2", "v3", "v4", "v5", "v6", "v7"]
+    assert days.held() == days.held("video_hash") == ["v0", "v2", "v4", "v5", "v6", "v7"]
 
 
 def test_a_collection_that_is_gone_is_made_again(days):

@@ -80,7 +80,12 @@ def test_the_current_state_is_the_newest_row_a_key_up_to_the_day(lake: Lake):
     probed(lake, DAY1, {"a": 10, "b": 11})
     probed(lake, DAY2, {"a": 70})
     probed(lake, DAY3, {"b": 90})
-    assert widths(lake.current(tables.VIDEOS, f"data_date <= date'{DAY2}'")) == [("a", 70, DAY2), ("b", 11, DAY1)]
+    upto = f"data_date <= date'{DAY2}'"
+    assert widths(lake.current(tables.VIDEOS, upto)) == [("a", 70, DAY2), ("b", 11, DAY1)]
+    some = lake.spark.createDataFrame([("b",), ("unknown",)], "video_id string")
+    assert widths(lake.current(tables.VIDEOS, upto, of=some)) == [("b", 11, DAY1)]
+    with pytest.raises(ValueError, match=r"gold\.clusters is not folded video by video"):
+        lake.current(tables.CLUSTERS, upto, of=some)
 
 
 def test_a_table_that_holds_the_whole_state_each_day_shows_only_its_newest_day(lake: Lake):

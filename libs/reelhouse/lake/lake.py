@@ -103,9 +103,17 @@ class Lake:
         rows = self._delta(table).where(condition).select(*table.names)
         return self.without_taken_down(table, rows)
 
-    def current(self, table: Table, condition: str) -> DataFrame:
-        """The state that the rows of `condition`, one on data_date, fold to: the newest day's rows for each unit (Table.newest_by)."""
+    def current(self, table: Table, condition: str, *, of: DataFrame | None = None) -> DataFrame:
+        """The state that the rows of `condition`, one on data_date, fold to: the newest day's rows for each unit (Table.newest_by).
+
+        of: video_id of the only videos that are wanted, few enough to be sent to every task; the rows of others are left where they are.
+        ValueError for a table whose units are not of one video each.
+        """
         rows = self.read(table, condition)
+        if of is not None:
+            if "video_id" not in table.unit:
+                raise ValueError(f"{table.name} is not folded video by video: which rows are the newest takes all of them")
+            rows = rows.join(of.hint("broadcast"), on="video_id", how="left_semi").select(*table.names)
         if table.follows:
             leader = tables.ALL[table.follows]
             newest = _newest(self.read(leader, condition), leader.unit)
