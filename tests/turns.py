@@ -2,8 +2,8 @@
 
 A long test is declared by `in_turn`; a file whose tests share what takes long says `TURN = (pool, seconds)`, and they run together.
 REELHOUSE_TURN overrules that: `all`, `none`, or the number of a turn. Three pools take turns beside each other: faults, whole days, and
-the jobs whose tests take longest. On a slow machine turns are shorter, so that the tests end in about the same time; on one of normal
-speed every job is in every turn.
+the jobs whose tests take longest. On a machine of normal speed every job is in every turn. On a slow machine turns are shorter, so that the
+tests end in about the same time, and what is longer than a turn is in none: it is run by name, by `all`, or on a faster machine.
 """
 
 from __future__ import annotations
