@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,26 +27,33 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 # The files that take longest come first, so that no worker is left with one of them at the end.
-LONGEST = (
-    "test_command_line", "test_pipeline", "test_kuairec", "test_clips", "test_whole_day", "test_cluster", "test_every_job_killed",
-    "test_server", "test_driver_memory", "test_vectors_on_server", "test_milvus_killed", "test_processes_killed", "test_promotion",
-)  # fmt: skip
+LONGEST = ("test_command_line", "test_pipeline")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The day whose turn is run and how long turns are (tests/turns.py), the same for every worker of one run."""
+    """The day whose turn is run and when it began (tests/turns.py), the same for every worker of one run."""
     os.environ.setdefault(turns.DATE, str(dt.datetime.now(dt.UTC).date()))
-    if turns.PACE not in os.environ:
-        os.environ[turns.PACE] = str(turns.pace())
+    os.environ.setdefault(turns.BEGUN, str(time.time()))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    declared = [(item, turns.declaration(item)) for item in items]
-    gone = turns.left_out({(name, item.path, pool, seconds) for item, (name, pool, seconds) in declared if pool}, config.args)
-    config.hook.pytest_deselected(items=[item for item, (name, *_) in declared if name in gone])
-    items[:] = [item for item, (name, *_) in declared if name not in gone]
-    order = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+    """Leaves out what has its turn on another day; the files of which it is any come last, in the order of their pools."""
+    declared = [(item, *turns.declaration(item)) for item in items]
+    gone, if_time = turns.left_out({(name, item.path, pool, seconds) for item, name, pool, seconds in declared if pool}, config.args)
+    config.hook.pytest_deselected(items=[item for item, name, *_ in declared if name in gone])
+    items[:] = [item for item, name, *_ in declared if name not in gone]
+    pools = list(turns.SECONDS_OF_A_TURN)
+    order = {item.path: (item.path.stem not in LONGEST, 0, 0) for item in items}
+    for item, name, pool, seconds in declared:
+        item.stash[turns.IF_TIME_IS_LEFT] = name in if_time
+        if pool and item.path in order and item.path.stem not in LONGEST:
+            order[item.path] = max(order[item.path], (True, 1 + pools.index(pool), -seconds))
+    items.sort(key=lambda item: order[item.path])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    turns.begin(item)
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +84,16 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not (folder / DONE).exists():
             first_day(folder)
     return folder
+
+
+@pytest.fixture
+def yesterday() -> dt.date:
+    """Yesterday (UTC), and it stays so for minutes: close to midnight this waits for the new day."""
+    now = dt.datetime.now(dt.UTC)
+    until = (dt.datetime.combine(now.date(), dt.time(), dt.UTC) + dt.timedelta(days=1) - now).total_seconds()
+    if until < 300:
+        time.sleep(until + 1)
+    return dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
+import time
 from pathlib import Path
 
 import pytest
 
-from tests import turns as turns_module
 from tests.faults.survived import declared_faults, table
-from tests.turns import DATE, FAULTS, JOBS, PACE, SECONDS_OF_A_TURN, TESTS, WHOLE_DAYS, chosen, declaration, left_out, pace, turns
+from tests.turns import BEGUN, DATE, FAULTS, JOBS, SECONDS_OF_A_TURN, TESTS, WHOLE_DAYS, chosen, declaration, left_out, turns
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 LONG = [("killed[a]", 170), ("killed[b]", 170), ("disk", 50), ("clock", 30), ("race", 900), ("worker", 30)]
@@ -37,24 +37,17 @@ def test_what_is_named_runs_each_pool_has_a_turn_of_its_own_and_the_variable_ove
     monkeypatch.chdir(TESTS.parent)
     monkeypatch.delenv("REELHOUSE_TURN", raising=False)
     monkeypatch.setenv(DATE, str(dt.date.fromordinal(4)))
-    monkeypatch.setenv(PACE, "1.0")
     disk, day = TESTS / "faults" / "test_disk.py", TESTS / "airflow" / "test_day.py"
     long = [("a", disk, FAULTS, 200), ("b", disk, FAULTS, 190), ("c", day, WHOLE_DAYS, 400), ("d", day, WHOLE_DAYS, 300)]
-    assert left_out(long, []) == left_out(long, ["tests"]) == left_out(long, ["."]) == {"b", "d"}
-    assert left_out(long, ["tests/faults"]) == left_out(long, ["tests/faults/test_disk.py::test_x"]) == {"d"}
-    assert left_out(long, ["tests/airflow", "tests/jobs"]) == {"b"}
-    monkeypatch.setenv(PACE, "0.5")  # 100 and 220 seconds
-    assert left_out(long, []) == {"a", "b", "c", "d"}
-    monkeypatch.setenv(PACE, "0.96")  # 192 and 422: what is longer comes at a faster hour
-    assert left_out(long, []) == {"a", "d"}
-    monkeypatch.setenv(PACE, "1.0")
+    assert left_out(long, []) == left_out(long, ["tests"]) == left_out(long, ["."]) == ({"b", "d"}, {"a", "c"})
+    assert left_out(long, ["tests/faults"]) == left_out(long, ["tests/faults/test_disk.py::test_x"]) == ({"d"}, {"c"})
+    assert left_out(long, ["tests/airflow", "tests/jobs"]) == ({"b"}, {"a"})
     monkeypatch.setenv("REELHOUSE_TURN", "1")
-    assert left_out(long, []) == left_out(long, ["tests/faults"]) == {"a", "c"}
+    assert left_out(long, []) == left_out(long, ["tests/faults"]) == ({"a", "c"}, set())
     monkeypatch.setenv("REELHOUSE_TURN", "all")
-    assert left_out(long, []) == set()
+    assert left_out(long, []) == (set(), set())
     monkeypatch.setenv("REELHOUSE_TURN", "none")
-    assert left_out(long, ["tests/airflow"]) == {"a", "b", "c", "d"}
-    assert SECONDS_OF_A_TURN.keys() == {FAULTS, WHOLE_DAYS, JOBS}
+    assert left_out(long, ["tests/airflow"]) == ({"a", "b", "c", "d"}, set())
 
 
 def test_a_long_test_takes_turns_alone_and_the_tests_of_a_long_file_together(pytester: pytest.Pytester, request: pytest.FixtureRequest):
@@ -73,18 +66,31 @@ def test_a_long_test_takes_turns_alone_and_the_tests_of_a_long_file_together(pyt
     assert declaration(request.node) == (request.node.nodeid, "", 0)
 
 
-@pytest.mark.parametrize(("millions", "expected"), [(47, 1), (15, 1), (14.9, 0.5), (7.5, 0.5), (7, 0.25), (1.9, 0.125)])
-def test_turns_are_halved_where_the_machine_is_slower(monkeypatch: pytest.MonkeyPatch, millions: float, expected: float):
-    monkeypatch.setattr(turns_module, "additions_a_second", lambda: millions)
-    assert pace() == expected
+@pytest.mark.parametrize(("minutes", "passed", "skipped"), [(29, 4, 0), (31, 2, 2)])
+def test_long_tests_come_last_and_do_not_begin_late(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, minutes: int, passed: int, skipped: int
+):
+    monkeypatch.delenv("REELHOUSE_TURN", raising=False)
+    monkeypatch.setenv(BEGUN, str(time.time() - 60 * minutes))
+    monkeypatch.setenv(DATE, "2026-01-01")
+    pytester.makeconftest("from tests.conftest import pytest_collection_modifyitems, pytest_configure, pytest_runtest_setup")
+    pytester.makepyfile(
+        test_a="TURN = ('faults', 9)\ndef test_one(): pass",
+        test_b="TURN = ('jobs', 9)\ndef test_two(): pass",
+        test_c="def test_three(): pass",
+        test_pipeline="def test_four(): pass",
+    )
+    ran = pytester.runpytest_inprocess("-v", "-p", "no:cacheprovider")
+    ran.assert_outcomes(passed=passed, skipped=skipped)
+    places = [ran.stdout.str().index(name) for name in ("test_four", "test_three", "test_two", "test_one")]
+    assert places == sorted(places)
 
 
-def test_every_job_is_in_every_turn_of_a_machine_of_normal_speed():
+def test_every_job_is_in_every_turn():
     modules = [importlib.import_module(f"tests.jobs.{file.stem}") for file in sorted((TESTS / "jobs").glob("test_*.py"))]
     seconds = [module.TURN[1] for module in modules if getattr(module, "TURN", ("",))[0] == JOBS]
     assert len(seconds) >= 2
     assert sum(seconds) <= SECONDS_OF_A_TURN[JOBS]
-    assert max(seconds) <= SECONDS_OF_A_TURN[JOBS] / 4  # so that each comes on a slow machine too
 
 
 def test_the_table_of_faults_in_the_readme_is_what_the_tests_declare():

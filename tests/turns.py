@@ -2,28 +2,27 @@
 
 A long test is declared by `in_turn`; a file whose tests share what takes long says `TURN = (pool, seconds)`, and they run together.
 REELHOUSE_TURN overrules that: `all`, `none`, or the number of a turn. Three pools take turns beside each other: faults, whole days, and
-the jobs whose tests take longest. On a machine of normal speed every job is in every turn. On a slow machine turns are shorter, so that the
-tests end in about the same time, and what is longer than a turn is in none: it is run by name, by `all`, or on a faster machine.
+the jobs whose tests take longest, all of which are in every turn. They come last, and on a slow machine those that would begin after
+MINUTES are skipped: they are run by name, by `all`, or on a faster machine.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import math
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from tests.machine import additions_a_second
-
 TESTS = Path(__file__).resolve().parent
 FAULTS, WHOLE_DAYS, JOBS = "faults", "whole days", "jobs"
-SECONDS_OF_A_TURN = {FAULTS: 200, WHOLE_DAYS: 440, JOBS: 1200}  # of each pool's share of a day, on two cores that do nothing else
-ADDITIONS_A_SECOND = 15  # millions, of the machine that the seconds are those of (`make bench` prints a machine's)
-DATE, PACE = "REELHOUSE_TURN_DATE", "REELHOUSE_TURN_PACE"  # set by tests/conftest.py: the same for every worker of a run
+SECONDS_OF_A_TURN = {JOBS: 1200, WHOLE_DAYS: 440, FAULTS: 200}  # of each pool's share of a day, in the order in which they run
+MINUTES = 30  # after which no long test begins; `make test` is to end in 40
+DATE, BEGUN = "REELHOUSE_TURN_DATE", "REELHOUSE_TURN_BEGUN"  # set by tests/conftest.py: the same for every worker of a run
+IF_TIME_IS_LEFT = pytest.StashKey[bool]()
 _Test = TypeVar("_Test", bound=Callable[..., Any])
 
 
@@ -43,12 +42,6 @@ def declaration(item: pytest.Item) -> tuple[str, str, int]:
     if own is None and of_file is not None:
         return str(item.path), *of_file
     return item.nodeid, *(own or ("", 0))
-
-
-def pace() -> float:
-    """How fast this machine is beside the one that the seconds are those of: 1 if as fast or faster, else a half, a quarter, ..."""
-    part = additions_a_second() / ADDITIONS_A_SECOND
-    return 1.0 if part >= 1 else 2.0 ** math.floor(math.log2(part))
 
 
 def turns(tests: Iterable[tuple[str, int]], most: float) -> list[list[str]]:
@@ -77,8 +70,8 @@ def chosen(tests: Sequence[tuple[str, int]], most: float, asked: str) -> set[str
     return set(parts[number % len(parts)]) if parts else set()
 
 
-def left_out(tests: Iterable[tuple[str, Path, str, int]], arguments: Sequence[str]) -> set[str]:
-    """Names of those tests (name, file, pool, seconds) that don't run, where pytest was given the arguments."""
+def left_out(tests: Iterable[tuple[str, Path, str, int]], arguments: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Of those tests (name, file, pool, seconds), where pytest was given the arguments: which don't run, and which run if time is left."""
     asked = os.environ.get("REELHOUSE_TURN")
     named = [Path(argument.split("::")[0]).resolve() for argument in arguments]
     pools: dict[str, list[tuple[str, int]]] = {}
@@ -87,6 +80,13 @@ def left_out(tests: Iterable[tuple[str, Path, str, int]], arguments: Sequence[st
         if not asked and any(path == file or (path in file.parents and TESTS in path.parents) for path in named):
             spared.add(name)
         pools.setdefault(pool, []).append((name, seconds))
-    part = float(os.environ[PACE])
-    kept = {name for pool, of_pool in pools.items() for name in chosen(of_pool, part * SECONDS_OF_A_TURN[pool], asked or os.environ[DATE])}
-    return {name for of_pool in pools.values() for name, _ in of_pool} - kept - spared
+    kept = {name for pool, of_pool in pools.items() for name in chosen(of_pool, SECONDS_OF_A_TURN[pool], asked or os.environ[DATE])}
+    gone = {name for of_pool in pools.values() for name, _ in of_pool} - kept - spared
+    return gone, set() if asked else kept - spared
+
+
+def begin(item: pytest.Item) -> None:
+    """Skips a test that runs only if time is left, where none is."""
+    minutes = (time.time() - float(os.environ[BEGUN])) / 60
+    if item.stash.get(IF_TIME_IS_LEFT, False) and minutes > MINUTES:
+        pytest.skip(f"{minutes:.0f} minutes of tests have passed, so it is left to a faster machine; REELHOUSE_TURN=all runs it")

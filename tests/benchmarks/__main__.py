@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.machine import additions_a_second
+from tests.benchmarks.machine import additions_a_second
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"

@@ -118,10 +118,9 @@ def test_a_failed_job_is_told_with_its_cause_and_the_next_step_and_has_its_own_e
 
 
 def test_a_day_that_is_done_after_its_deadline_is_told_and_has_its_own_exit_status(
-    tmp_path: Path, typed: Type, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, typed: Type, monkeypatch: pytest.MonkeyPatch, yesterday: dt.date
 ):
     now = dt.datetime.now(dt.UTC)
-    yesterday = now.date() - dt.timedelta(days=1)
     deliver(tmp_path / "deliveries", yesterday, text_rows(DAY, 3))
     hours = (now - dt.datetime.combine(yesterday, dt.time(), dt.UTC)).total_seconds() / 3600 - 0.5
     monkeypatch.setattr(running, "open_pipeline", of_one_job)

@@ -28,7 +28,7 @@ from tests.deliveries import deliver, text_rows
 from tests.schedule.shell import shelled
 from tests.typed import typing_in
 
-YESTERDAY = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+DAY = dt.date(2026, 1, 2)
 JOBS = "jobs:\n  - {name: ingest, writes: [bronze.video_arrivals, bronze.interactions, bronze.items], settings: [sources], minutes: 9}\n"
 
 
@@ -74,24 +74,26 @@ def test_the_line_says_when_and_its_words_survive_cron_and_the_shell(folder: Pat
         cron.cron_line("02:00", Path("/a\nb"), [], {})
 
 
-def test_a_failed_night_is_told_with_its_status_cause_and_next_step_and_a_good_one_is_silent(folder: Path, line: str, spark: SparkSession):
+def test_a_failed_night_is_told_with_its_status_cause_and_next_step_and_a_good_one_is_silent(
+    folder: Path, line: str, spark: SparkSession, yesterday: dt.date
+):
     times = ["yesterday"] * 25 + ["2026-01-01T08:00:00Z"] * 5
     unusable = [{"video_id": f"v{n}", "title": "x", "published_at": at} for n, at in enumerate(times)]
-    deliver(folder / "in", YESTERDAY, unusable)
+    deliver(folder / "in", yesterday, unusable)
     failed = as_cron_does(line, folder)
     assert failed.returncode == 4, failed.stdout + failed.stderr
     told = failed.stdout.splitlines()
-    assert re.fullmatch(rf"reelhouse daily {YESTERDAY}: over the quarantine limit \(exit status 4\) after \d+ s", told[0])
+    assert re.fullmatch(rf"reelhouse daily {yesterday}: over the quarantine limit \(exit status 4\) after \d+ s", told[0])
     assert re.match(r"  ingest: QuarantineLimitError: .*30 .*bad_timestamp", told[1])
     assert told[2].startswith("    next: see `reelhouse sql")
     again = shlex.split(told[3].removeprefix("again: "))
     assert again[:3] == ["cd", str(folder), "&&"]
-    assert again[4:] == ["daily", "--date", str(YESTERDAY), "--conf", str(folder / "the site's.yml"), "--root", "the 'lake'"]
-    log = folder / "the 'lake'" / "logs" / f"{YESTERDAY}.log"
+    assert again[4:] == ["daily", "--date", str(yesterday), "--conf", str(folder / "the site's.yml"), "--root", "the 'lake'"]
+    log = folder / "the 'lake'" / "logs" / f"{yesterday}.log"
     assert told[4:] == [f"log: {log}"]
     assert failed.stderr == ""
     assert re.search(r"ingest +│ failed", log.read_text())
-    deliver(folder / "in", YESTERDAY, text_rows(YESTERDAY, 12))
+    deliver(folder / "in", yesterday, text_rows(yesterday, 12))
     mended = as_cron_does(line, folder)
     assert (mended.returncode, mended.stdout, mended.stderr) == (0, "", "")
     assert re.search(r"ingest +│ failed.*ingest +│ succeeded", log.read_text(), re.DOTALL)
@@ -122,11 +124,11 @@ def test_a_run_that_was_killed_is_told_to_whoever_is_on_call(tmp_path: Path, spa
     monkeypatch.setattr(nightly, "PROGRAM", str(program))
     (tmp_path / "own.yml").write_text(yaml.safe_dump({"alerts": {"on_failure": f"tee {file}"}}))
     typed = typing_in(tmp_path, spark, monkeypatch)
-    typed("schedule", "run", "--date", str(YESTERDAY), "--conf", "own.yml", "--root", "w", code=137)
+    typed("schedule", "run", "--date", str(DAY), "--conf", "own.yml", "--root", "w", code=137)
     alert = json.loads(file.read_text())
-    assert (alert["kind"], alert["date"]) == ("failed", str(YESTERDAY))
-    assert alert["text"].startswith(f"reelhouse daily {YESTERDAY}: killed by signal 9 (exit status 137) after ")
-    assert alert["troubles"][0]["next_step"].endswith(f"`reelhouse daily --date {YESTERDAY}` goes on from here")
+    assert (alert["kind"], alert["date"]) == ("failed", str(DAY))
+    assert alert["text"].startswith(f"reelhouse daily {DAY}: killed by signal 9 (exit status 137) after ")
+    assert alert["troubles"][0]["next_step"].endswith(f"`reelhouse daily --date {DAY}` goes on from here")
 
 
 def test_where_the_folder_is_gone_the_shell_says_so(folder: Path, line: str):
@@ -152,31 +154,31 @@ def test_the_status_of_a_run_is_kept_and_its_last_words(
     monkeypatch.setattr(nightly, "PROGRAM", str(program))
     log = tmp_path / "log"
     log.write_text("reelhouse: of an earlier run\n")
-    night = nightly.run_day(YESTERDAY, [], log)
+    night = nightly.run_day(DAY, [], log)
     assert (night.status, night.last_words) == (status, told)
     assert log.read_text().startswith("reelhouse: of an earlier run\n")
 
 
 def told(status: int, troubles: list[Trouble], last_words: list[str]) -> Iterator[str]:
-    return nightly.summary(nightly.Night(YESTERDAY, status, 61.4, last_words), [], None, lambda day: troubles)
+    return nightly.summary(nightly.Night(DAY, status, 61.4, last_words), [], None, lambda day: troubles)
 
 
 def test_a_summary_is_short_whatever_happened():
     waiting = [Trouble(f"job{n}", "not run: waits for train", "it runs by itself once that is done") for n in range(3)]
     first, cause, step, rest, again = told(137, [Trouble("train", "it was cut off", "run again"), *waiting], ["noise"])
-    assert first == f"reelhouse daily {YESTERDAY}: killed by signal 9 (exit status 137) after 61 s"
+    assert first == f"reelhouse daily {DAY}: killed by signal 9 (exit status 137) after 61 s"
     assert (cause, step, rest) == ("  train: it was cut off", "    next: run again", "  not run: job0, job1, job2")
     assert again.startswith("again: cd ")
     assert list(told(2, [Trouble("old", "of another run", "-")], ["reelhouse: settings are wrong"]))[1] == "  reelhouse: settings are wrong"
     assert list(told(3, [], ["reelhouse: done at 07:00, 06:00 was wanted"]))[:2] == [
-        f"reelhouse daily {YESTERDAY}: done, but late (exit status 3) after 61 s",
+        f"reelhouse daily {DAY}: done, but late (exit status 3) after 61 s",
         "  reelhouse: done at 07:00, 06:00 was wanted",
     ]
 
     def unreadable(day: dt.date) -> list[Trouble]:
         raise OSError("the disk is gone")
 
-    lines = list(nightly.summary(nightly.Night(YESTERDAY, 1, 1.0, ["last line"]), [], Path("/a/log"), unreadable))
+    lines = list(nightly.summary(nightly.Night(DAY, 1, 1.0, ["last line"]), [], Path("/a/log"), unreadable))
     assert lines[1:3] == ["the ledger can't be asked: the disk is gone", "  last line"]
     assert lines[-1] == "log: /a/log"
 
