@@ -3,22 +3,22 @@
 Reads   gold.embeddings, gold.hashes, gold.predictions, bronze.video_arrivals, bronze.deletions, ops.promotions (as of the day),
         ops.serving (before the day)
 Writes  the collections of the model versions that are kept ready; ops.vector_loads, one day, replaced whole
-Rerun   safe: rows are written by primary key; vectors of later dates are left alone. A collection that is made anew takes the rows of
-        all days there are: it is a mirror for readers, whatever date is run
+Rerun   safe: rows are written by primary key. Collections are a mirror for readers, whatever date is run: of videos that came again on
+        a later date nothing is written, what is known of a video is the newest, and a collection that is made anew takes all days
 Launch  reelhouse job load_vectors --date 2026-01-02
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
 from reelhouse import tables
-from reelhouse.live import live_versions
+from reelhouse.live import live_versions, mirrored
 from reelhouse.vectors import (
     ID_BYTES_MAX,
     KINDS,
@@ -49,6 +49,8 @@ def main(run: Run) -> None:
     versions = live_versions(run)
     if not versions:
         run.aside("there are no embeddings to load")
+    for kind in KINDS:
+        refuse_long_ids(run, kind, versions)
     removed = run.vectors.forget(sorted(deleted))
     with late_takedowns(run, deleted) as late:
         loads = [load(run, kind, version) for version in versions for kind in KINDS]
@@ -73,13 +75,9 @@ def late_takedowns(run: Run, known: Collection[str]) -> Iterator[list[int]]:
 def load(run: Run, kind: Kind, version: str) -> dict[str, Any]:
     """The day's rows; all rows of the version where the collection is new, of an older release, or holds too few."""
     name, day = collection_name(kind.name, version), str(run.date)
-    current = run.current(kind.table)
-    of_day = run.day(kind.table)
-    refuse_long_ids(run, kind, of_day.where(F.col("model_version") == version))
     if run.vectors.is_current(kind.name, version):
-        newer = run.vectors.newer(kind.name, version, than=day)
-        everything = wanted_rows(current, kind, version, newer)
-        loaded = send(run, kind, version, wanted_rows(of_day, kind, version, newer))
+        everything = mirrored(run, kind, version)
+        loaded = send(run, kind, version, everything.where(F.col("data_date") == day))
         if run.vectors.count(kind.name, version, upto=day) < everything.count():
             loaded += send(run, kind, version, everything)
     else:
@@ -100,15 +98,15 @@ def load_all(run: Run, kind: Kind, version: str, *, anew: bool = False) -> int:
     if not run.vectors.is_server:
         run.vectors.drop(kind.name, version)
         run.vectors.ensure(kind.name, version, dimension)
-        return send(run, kind, version, rows, newest=True)
+        return send(run, kind, version, rows)
     settings = run.settings.vectors
     with run.lock(f"load-{collection_name(kind.name, version)}"):
         if run.vectors.is_current(kind.name, version) and not anew:  # another run made it meanwhile
-            return send(run, kind, version, rows, newest=True)
+            return send(run, kind, version, rows)
         made = FullLoad(run.vectors, kind.name, version, run.progress)
         if not made.begin(dimension):
-            return send(run, kind, version, rows, newest=True)
-        wanted = facts_of(run, version, rows, newest=True)
+            return send(run, kind, version, rows)
+        wanted = facts_of(run, version, rows)
         if settings.import_folder:
             files = import_through_files(run, kind, made, wanted)
             count, checksum = sum(file.rows for file in files), sum(file.checksum for file in files)
@@ -132,25 +130,23 @@ def import_through_files(run: Run, kind: Kind, made: FullLoad, wanted: DataFrame
     return files
 
 
-def facts_of(run: Run, version: str, rows: DataFrame, *, newest: bool = False) -> DataFrame:
-    """newest: the rows are those of later days too."""
-    state = run.newest if newest else run.current
-    return with_facts(rows, state(tables.VIDEO_ARRIVALS), state(tables.PREDICTIONS), version)
+def facts_of(run: Run, version: str, rows: DataFrame) -> DataFrame:
+    return with_facts(rows, run.newest(tables.VIDEO_ARRIVALS), run.newest(tables.PREDICTIONS), version)
 
 
-def send(run: Run, kind: Kind, version: str, rows: DataFrame, *, newest: bool = False) -> int:
+def send(run: Run, kind: Kind, version: str, rows: DataFrame) -> int:
     run.progress(f"loading {collection_name(kind.name, version)}")
-    stream = streamed(facts_of(run, version, rows, newest=newest), rows.count(), run.settings.vectors.batch_rows)
+    stream = streamed(facts_of(run, version, rows), rows.count(), run.settings.vectors.batch_rows)
     return run.vectors.upsert(kind.name, version, stream)
 
 
-def refuse_long_ids(run: Run, kind: Kind, rows: DataFrame) -> None:
-    """Milvus takes no id of more than 256 bytes: such a video stays in Delta and can't be searched."""
-    too_long = rows.where(F.octet_length("video_id") > ID_BYTES_MAX)
+def refuse_long_ids(run: Run, kind: Kind, versions: Sequence[str]) -> None:
+    """Milvus takes no id of more than 256 bytes: such a video of the day stays in Delta and can't be searched."""
+    too_long = run.day(kind.table).where(F.col("model_version").isin(*versions) & (F.octet_length("video_id") > ID_BYTES_MAX))
     reason = f"video_id must have at most {ID_BYTES_MAX} bytes to be searchable; give the video a shorter id in its manifest"
     run.refuse(
         kind.table,
-        too_long.select(
+        too_long.select("video_id").distinct().select(
             F.lit("video_id_too_long").alias("rule"), F.col("video_id").alias("row_key"), F.lit(reason).alias("reason"),
             F.lit(None).cast("string").alias("row"), "video_id",
         ),

@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 from reelhouse import tables
 from reelhouse.features import UNTRAINED, Layout, as_matrix, assemble, layout_of, pooled_vectors
-from reelhouse.live import kept_ready, served_before
+from reelhouse.live import SWITCHING, kept_ready, served_before
 from reelhouse.models import load, sign_hashes
 from reelhouse.models.inference import CLASSES, predict
 from reelhouse.promotion import mirror
@@ -55,7 +55,8 @@ def main(run: Run) -> None:
         wanted = to_predict(features, text_features, known.where(F.col("model_version") == each), changed).localCheckpoint()
         new, new_text = (frame.join(wanted, on="video_id", how="left_semi") for frame in (features, text_features))
         frames.append((each, run.keep(predicted_by(run, each, new, new_text, newest))))
-    mirror(run)
+    with run.lock(SWITCHING):
+        mirror(run)
     publish(run, frames)
 
 

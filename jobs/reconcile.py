@@ -3,7 +3,7 @@
 Reads   gold.embeddings, gold.hashes, gold.predictions, bronze.video_arrivals, ops.promotions (as of the day), ops.serving (before
         the day), the collections of the model versions that are kept ready
 Writes  those collections: what is missing or different is written again, what is too much is deleted
-Rerun   safe: a second run finds nothing to repair; vectors of later dates are left alone
+Rerun   safe: a second run finds nothing to repair; videos that came again on later dates are left alone
 Launch  reelhouse job reconcile --date 2026-01-02
 """
 
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from jobs.load_vectors import facts_of, late_takedowns, load_all
 from reelhouse.errors import VectorStoreError
-from reelhouse.live import live_versions
-from reelhouse.vectors import KINDS, Difference, Kind, collection_name, differences, streamed, wanted_rows
+from reelhouse.live import live_versions, mirrored
+from reelhouse.vectors import KINDS, Difference, Kind, collection_name, differences, streamed
 
 ONE_BY_ONE_MAX = 200_000  # of more rows that differ, the collection is made anew
 IDS_FOR_A_VECTOR = 5  # so many ids and checksums weigh no more than a vector
@@ -24,7 +24,7 @@ IDS_FOR_A_VECTOR = 5  # so many ids and checksums weigh no more than a vector
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pyspark.sql import DataFrame, Row
+    from pyspark.sql import Row
 
     from reelhouse.run import Run
 
@@ -48,24 +48,24 @@ def main(run: Run) -> None:
 
 def reconcile(run: Run, kind: Kind, version: str) -> Counter[str]:
     """What differed before the repair. VectorStoreError when something still does afterwards."""
-    rows, day = run.current(kind.table), str(run.date)
     if not run.vectors.is_current(kind.name, version):
         return Counter(missing=load_all(run, kind, version))
-    ids = wanted_rows(rows, kind, version, run.vectors.newer(kind.name, version, than=day))
-    wanted, count = facts_of(run, version, ids), ids.count()
-    before, some = compare(run, kind, version, wanted, count)
+    count, before, some = compare(run, kind, version)
     if before.total() > len(some):
         run.progress(f"{before.total():,} rows differ: making {collection_name(kind.name, version)} anew")
         load_all(run, kind, version, anew=True)
-        refuse(run, kind, version, *compare(run, kind, version, wanted, count))
+        refuse_difference(run, kind, version)
     elif some:
         written = repair(run, kind, version, some)
-        refuse(run, kind, version, *compare_repaired(run, kind, version, some, written, count))
+        if not is_repaired(run, kind, version, some, written, count):
+            run.vectors.forget(sorted(run.taken_down))  # one that was asked for meanwhile is no difference
+            refuse_difference(run, kind, version)
     return before
 
 
-def refuse(run: Run, kind: Kind, version: str, after: Counter[str], some: list[Difference]) -> None:
+def refuse_difference(run: Run, kind: Kind, version: str) -> None:
     """VectorStoreError if anything differs after a repair."""
+    _, after, some = compare(run, kind, version)
     if after.total():
         words = "; ".join(f"{d.video_id} is {d.kind}" for d in some[:3]) or "their ids are not known"
         raise VectorStoreError(
@@ -74,8 +74,10 @@ def refuse(run: Run, kind: Kind, version: str, after: Counter[str], some: list[D
         )
 
 
-def compare(run: Run, kind: Kind, version: str, wanted: DataFrame, count: int) -> tuple[Counter[str], list[Difference]]:
-    """How many rows differ, by kind of difference; and the first ONE_BY_ONE_MAX of them."""
+def compare(run: Run, kind: Kind, version: str) -> tuple[int, Counter[str], list[Difference]]:
+    """How many rows there should be, how many differ by kind of difference, and the first ONE_BY_ONE_MAX of those."""
+    rows = mirrored(run, kind, version)
+    wanted, count = facts_of(run, version, rows), rows.count()
     at_once = IDS_FOR_A_VECTOR * run.settings.vectors.batch_rows
     in_delta = streamed(wanted.select("video_id", "checksum"), count, at_once, in_order=True)
     in_milvus = run.vectors.ids_and_checksums(kind.name, version, upto=str(run.date))
@@ -85,7 +87,7 @@ def compare(run: Run, kind: Kind, version: str, wanted: DataFrame, count: int) -
         counted[difference.kind] += 1
         if len(some) < ONE_BY_ONE_MAX:
             some.append(difference)
-    return counted, some
+    return count, counted, some
 
 
 def repair(run: Run, kind: Kind, version: str, found: list[Difference]) -> dict[str, int]:
@@ -95,7 +97,7 @@ def repair(run: Run, kind: Kind, version: str, found: list[Difference]) -> dict[
     again = [(d.video_id,) for d in found if d.kind != "extra"]
     if again:
         ids = run.spark.createDataFrame(again, "video_id string")
-        rows = facts_of(run, version, wanted_rows(run.current(kind.table, of=ids), kind, version))
+        rows = facts_of(run, version, mirrored(run, kind, version, of=ids))
         run.vectors.upsert(kind.name, version, noted(streamed(rows, len(again), run.settings.vectors.batch_rows), written))
     return written
 
@@ -106,23 +108,7 @@ def noted(rows: Iterable[Row], checksums: dict[str, int]) -> Iterator[Row]:
         yield row
 
 
-def compare_repaired(
-    run: Run, kind: Kind, version: str, found: list[Difference], written: dict[str, int], count: int
-) -> tuple[Counter[str], list[Difference]]:
-    """As compare, of the rows that differed only. Others have changed when the collection's count is not what it should be.
-
-    Videos that were taken down before the repair was read are left out: nothing was written of them, and late_takedowns removes the rest.
-    """
-    gone = run.taken_down.keys() - written.keys()
-    count -= sum(d.kind == "missing" and d.video_id in gone for d in found)
-    held = run.vectors.checksums_of(kind.name, version, (d.video_id for d in found if d.video_id not in gone))
-    some = list(differences(sorted(written.items(), key=in_bytes), sorted(held, key=in_bytes)))
-    after: Counter[str] = Counter(d.kind for d in some)
-    beside = run.vectors.count(kind.name, version, upto=str(run.date)) - count - after["extra"] + after["missing"]
-    if beside:
-        after["missing" if beside < 0 else "extra"] += abs(beside)
-    return after, some
-
-
-def in_bytes(row: tuple[str, int]) -> bytes:
-    return row[0].encode()
+def is_repaired(run: Run, kind: Kind, version: str, found: list[Difference], written: dict[str, int], count: int) -> bool:
+    """Whether the collection holds what was written of the rows that differed, and as many rows as it should."""
+    held = dict(run.vectors.checksums_of(kind.name, version, (d.video_id for d in found)))
+    return held == written and run.vectors.count(kind.name, version, upto=str(run.date)) == count

@@ -16,13 +16,11 @@ from pyspark.sql import functions as F
 from reelhouse import tables
 from reelhouse.errors import VectorStoreError
 from reelhouse.features import UNTRAINED
-from reelhouse.live import SWITCHING, live_versions, searchable, served_before, serving_row, videos_lost, without
+from reelhouse.live import SWITCHING, live_versions, not_loaded, searchable, served_before, serving_row, videos_lost, without
 from reelhouse.mirror import follow_serving
-from reelhouse.vectors import KINDS, collection_name, wanted_rows
+from reelhouse.training.champion import champions_of
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
     from reelhouse.run import Run
 
 
@@ -32,22 +30,30 @@ def main(run: Run) -> None:
         versions = live_versions(run)
         if not versions:
             run.aside("there is no model to serve yet")
-        version, embeddings = versions[0], run.current(tables.EMBEDDINGS)
-        if lacking := lacks(run, embeddings, version):
-            found = ", ".join(f"{count} videos in {name}" for name, count in lacking.items())
-            raise VectorStoreError(
-                f"model {version} is not complete and is not served: it lacks {found}. Run predict, load_vectors and reconcile again."
-            )
-        keep_what_was_served(run, embeddings, version)
-        videos = searchable(embeddings, version).count()
+        check_complete(run, versions[0])
+        version = version_to_serve(run, versions[0])
+        videos = searchable(run.current(tables.EMBEDDINGS), version).count()
         run.publish(tables.SERVING, serving_row(run.spark, version, videos))
         follow_serving(run, preparing=versions)
     run.metric("videos", videos)
     run.note(f"serving {version}")
 
 
-def lacks(run: Run, embeddings: DataFrame, version: str) -> dict[str, int]:
+def check_complete(run: Run, version: str) -> None:
+    """VectorStoreError where a table or a collection does not hold the version's videos."""
+    if lacks(run, version):
+        # a takedown that was asked for meanwhile is in the tables at once, and in the collections a moment later
+        run.vectors.forget(sorted(run.taken_down))
+        if lacking := lacks(run, version):
+            found = ", ".join(f"{name} by {count} videos" for name, count in lacking.items())
+            raise VectorStoreError(
+                f"model {version} is not complete and is not served: it differs in {found}. Run predict, load_vectors and reconcile again."
+            )
+
+
+def lacks(run: Run, version: str) -> dict[str, int]:
     """What the version's videos are missing: name of the table or collection -> how many."""
+    embeddings = run.current(tables.EMBEDDINGS)
     parts = {tables.HASHES.name: run.current(tables.HASHES)}
     if not version.startswith(UNTRAINED):
         parts[tables.PREDICTIONS.name] = run.current(tables.PREDICTIONS)
@@ -55,34 +61,24 @@ def lacks(run: Run, embeddings: DataFrame, version: str) -> dict[str, int]:
     return lacking | not_loaded(run, version)
 
 
-def keep_what_was_served(run: Run, embeddings: DataFrame, version: str) -> None:
-    """Steps aside from a version that lacks videos which the version served so far has: they would vanish from search.
+def version_to_serve(run: Run, version: str) -> str:
+    """The version, or the one served so far where readers would lose videos by it, unless a person rejected that one.
 
     So it is when an encoder changed: the videos of earlier days have no vectors by the new one until their days are run again.
     """
     served = served_before(run)
-    if served is None or served == version:
-        return
-    lost = videos_lost(embeddings, served, version)
+    if served in (None, version) or served in champions_of(run.upto(tables.PROMOTIONS)).rejected:
+        return version
+    lost = videos_lost(run.current(tables.EMBEDDINGS), served, version)
     count = lost.count()
-    if count:
-        first = lost.agg(F.min("data_date")).first()[0]  # type: ignore[index]
-        examples = ", ".join(r.video_id for r in lost.orderBy("video_id").limit(3).collect())
-        run.metric("videos_lacking", count)
-        run.aside(
-            f"{version} is not served: it lacks {count} videos that {served} has ({examples}), which stays. Did an encoder "
-            f"change? Run the days of those videos again, by `reelhouse daily --from {first} --to {run.date}` or earlier, or set it back"
-        )
-
-
-def not_loaded(run: Run, version: str) -> dict[str, int]:
-    """How many rows each collection has too few or too many, where it does."""
-    wrong = {}
-    for kind in KINDS:
-        name, day = collection_name(kind.name, version), str(run.date)
-        newer = run.vectors.newer(kind.name, version, than=day) if run.vectors.exists(kind.name, version) else set()
-        wanted = wanted_rows(run.current(kind.table), kind, version, newer).count()
-        held = run.vectors.count(kind.name, version, upto=day) if run.vectors.exists(kind.name, version) else 0
-        if wanted != held:
-            wrong[name] = abs(wanted - held)
-    return wrong
+    if not count:
+        return version
+    first = lost.agg(F.min("data_date")).first()[0]  # type: ignore[index]
+    examples = ", ".join(r.video_id for r in lost.orderBy("video_id").limit(3).collect())
+    run.metric("videos_lacking", count)
+    run.note(
+        f"{version} is not served: it lacks {count} videos that {served} has ({examples}), which stays. Did an encoder change, or was "
+        f"{version} promoted after predict had run? Run the days of those videos again, by `reelhouse daily --from {first} --to "
+        f"{run.date}` or earlier, or set it back"
+    )
+    return served

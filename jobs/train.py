@@ -69,8 +69,8 @@ def train(run: Run, snapshot: SnapshotFacts, version: str) -> None:
         registry.fail(attempt.run_id)
         raise
     registry.log_metrics(attempt.run_id, [(n, v, int(f["epoch"])) for f in fitted.epochs for n, v in f.items() if n != "epoch"])
-    registry.register(attempt.run_id, version, fitted.model, {"snapshot_id": snapshot.snapshot_id, "data_date": str(run.date)})
-    registry.describe(version, model_card(version, snapshot, settings))
+    tags = {"snapshot_id": snapshot.snapshot_id, "data_date": str(run.date)}
+    registry.register(attempt.run_id, version, fitted.model, tags, model_card(version, snapshot, settings))
     if fitted.epochs:
         run.metric("train_loss", fitted.epochs[-1]["loss"])
         run.metric("train_accuracy", fitted.epochs[-1]["accuracy"])

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-START_SECONDS = 120
-STOP_SECONDS = 20
+START_SECONDS = 300
+STOP_SECONDS = 60
 PORTS = (
     "etcd", "root_coord", "proxy", "proxy_internal", "query_coord", "query_node",
     "index_coord", "index_node", "data_coord", "data_node",

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 from filelock import FileLock
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner
@@ -116,6 +117,35 @@ def test_a_lost_checkpoint_is_wrong_only_where_the_log_does_not_make_up_for_it(r
     assert wrong(root) == [Finding("wrong", "gold.video_tags", f"its checkpoint {lost} is lost", "bring it back from a copy")]
 
 
+@pytest.mark.parametrize("damage", ["cut", "other bytes"])
+def test_a_damaged_checkpoint_is_named_and_what_is_said_of_it_mends_it(spark: SparkSession, root: Path, damage: str):
+    log = log_of(root)
+    DeltaTable(str(log.parent)).create_checkpoint()
+    assert wrong(root) == []
+    (checkpoint,) = log.glob("*.checkpoint.parquet")
+    content = checkpoint.read_bytes()
+    cut = content[: len(content) // 2]
+    checkpoint.write_bytes(cut if damage == "cut" else content[:40] + bytes(byte ^ 255 for byte in content[40:400]) + content[400:])
+    told = f"its checkpoint {checkpoint} is damaged"
+    mend = "remove that file, then run `reelhouse maintain`"
+    assert wrong(root) == [Finding("wrong", "gold.video_tags", f"{told}; the log makes up for it", mend)]
+    first = log / f"{0:020d}.json"
+    first.rename(log / "kept")
+    assert wrong(root) == [Finding("wrong", "gold.video_tags", told, "bring it back from a copy")]
+    (log / "kept").rename(first)
+    checkpoint.unlink()
+    lake = Lake(spark, str(root))
+    lake.optimize(tables.VIDEO_TAGS)
+    assert lake.read(tables.VIDEO_TAGS).count() == 3
+
+
+def test_a_file_of_the_ledger_that_can_not_be_read_is_said(root: Path):
+    (file,) = (root / "tables" / tables.RUNS.path).glob("*/*.parquet")
+    file.write_bytes(bytes(file.stat().st_size))
+    (found,) = wrong(root)
+    assert (found.level, found.about, found.mend) == ("wrong", "ops.runs", "run `reelhouse doctor --thorough`")
+
+
 def test_a_gap_in_a_log_is_found(root: Path):
     (log_of(root) / f"{1:020d}.json").unlink()
     (found,) = wrong(root)
@@ -150,8 +180,25 @@ def test_a_mark_of_a_run_that_is_not_at_work_is_one_that_was_cut_off(root: Path)
     (root / "markers" / f"{DAYS[0]}-extract").touch()
     goes_on = "`reelhouse daily --date 2026-01-01` goes on from there"
     assert wrong(root) == [Finding("warning", "runs", "extract of 2026-01-01 was cut off", goes_on)]
-    with FileLock(root / "locks" / f"run-{DAYS[0]}.lock"):
+    assert list((root / "locks").iterdir()) == []
+    lock = FileLock(root / "locks" / f"run-{DAYS[0]}.lock", timeout=0)
+    with lock:
         assert wrong(root) == []
+    for found in doctor.lake(root, settings_of(root), False):
+        with lock:  # a run may begin whatever is being told
+            assert found.level == "ok" or found.told == "extract of 2026-01-01 was cut off"
+
+
+def test_marks_of_no_job_are_passed_over_and_locks_that_can_not_be_read_are_said(root: Path):
+    (root / "markers").mkdir()
+    (root / "markers" / "schema-0123456789ab").touch()
+    assert wrong(root) == []
+    assert not (root / "locks").exists()
+    (root / "markers" / f"{DAYS[0]}-extract").touch()
+    (root / "locks").symlink_to("locks")
+    (found,) = wrong(root)
+    assert (found.level, found.about, found.mend) == ("warning", "runs", "ask as the user whose runs these are")
+    assert found.told.startswith("whether extract of 2026-01-01 was cut off or is at work can't be seen: [Errno 40]")
 
 
 def test_a_run_in_the_future_means_that_a_clock_is_or_was_wrong(spark: SparkSession, root: Path):
@@ -170,6 +217,19 @@ def test_a_server_that_does_not_answer_is_named_by_its_setting(root: Path):
     (found,) = wrong(root, vectors__uri=f"http://127.0.0.1:{port}")
     assert (found.level, found.about, found.mend) == ("wrong", "vectors.uri", "start that server, or correct vectors.uri")
     assert found.told.startswith(f"nothing answers at 127.0.0.1:{port} (")
+
+
+def test_each_of_several_metastores_is_asked_and_an_address_that_is_none_is_named(root: Path):
+    with socket.socket() as there:
+        there.bind(("127.0.0.1", 0))
+        there.listen()
+        answers = f"thrift://127.0.0.1:{there.getsockname()[1]}"
+        assert wrong(root, spark__metastore=f"{answers}, {answers}") == []
+        (silent,) = wrong(root, spark__metastore=f"{answers},thrift://127.0.0.1:1")
+        assert silent.told.startswith("nothing answers at 127.0.0.1:1 (")
+        (odd,) = wrong(root, spark__metastore=f"{answers},thrift://b:port")
+    assert (odd.level, odd.about, odd.mend) == ("wrong", "spark.metastore", "correct spark.metastore")
+    assert odd.told.startswith("thrift://b:port is no address (")
 
 
 def test_the_port_of_the_sql_server_is_free_in_use_or_can_not_be_listened_to(root: Path):

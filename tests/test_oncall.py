@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from reelhouse import oncall
 from reelhouse import settings as settings_module
 from reelhouse.oncall import Alert, Trouble, Watch, next_step, tell
 
@@ -99,13 +100,19 @@ def test_the_next_step_follows_from_the_error():
 
 
 @pytest.fixture
-def watching(tmp_path):
-    """A watch whose deadline for a date that begins now lies a second ahead, and the file with what it told."""
+def watching(request, tmp_path):
+    """A watch whose deadline for today lies a second (the parameter, if there is one) ahead, today, and the file with what it told."""
     alerts = settings_module.load(values={"alerts.on_late": writing_to(tmp_path / "told"), "alerts.deadline_hours": 1}).alerts
-    now = dt.datetime.now(dt.UTC)
-    hours = (now - dt.datetime.combine(now.date(), dt.time(), dt.UTC)).total_seconds() / 3600 + 1 / 3600
+    now, seconds = dt.datetime.now(dt.UTC), getattr(request, "param", 1)
+    hours = ((now - dt.datetime.combine(now.date(), dt.time(), dt.UTC)).total_seconds() + seconds) / 3600
     (tmp_path / "told").touch()
     return Watch(alerts.model_copy(update={"deadline_hours": hours}), "/lake", lambda text: None), now.date(), tmp_path / "told"
+
+
+def timers():
+    """Alerts that are still to come."""
+    threads = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    return [timer for timer in threads if timer.function.__module__ == oncall.__name__]
 
 
 def wait_for(count, path):
@@ -125,12 +132,13 @@ def test_a_day_that_passes_its_deadline_is_told_once_with_what_is_at_work(watchi
     assert alert["text"].endswith("UTC; at work: train")
 
 
+@pytest.mark.parametrize("watching", [3600], indirect=True)
 def test_a_day_done_in_time_and_a_backfill_are_not_late(watching):
     watch, today, path = watching
-    for date in (today, DAY):
+    for date, watched in ((today, 2), (DAY, 1)):  # by the clock of the job, and of the day
         with watch.day(date), watch.job("train", date, 60):
-            pass
-    time.sleep(1.5)
+            assert len(timers()) == watched
+        assert timers() == []
     assert told(path) == []
     assert not watch.late(today)
     assert not watch.late(DAY)
@@ -149,6 +157,7 @@ def test_a_day_on_which_nothing_is_left_to_do_is_not_late_and_jobs_by_themselves
     assert watch.late(today)
 
 
+@pytest.mark.parametrize("watching", [4], indirect=True)  # a stall before the job begins must not make it late
 def test_a_job_by_itself_tells_of_a_deadline_that_passes_while_it_is_at_work(watching):
     watch, today, path = watching
     with watch.day(today, whole=False), watch.job("serve", today, 60):
@@ -162,6 +171,8 @@ def test_a_job_that_takes_longer_than_its_minutes_is_told(watching):
         (alert,) = wait_for(1, path)
     assert alert["text"] == "train of 2026-01-02 has been at work for more than the 0.002 minutes of conf/pipeline.yml"
     assert [t["job"] for t in alert["troubles"]] == ["train"]
-    with watch.job("serve", DAY, 0.002):
+    with watch.job("serve", DAY, 60):
         pass
+    assert timers() == []
+    assert told(path) == [alert]
     assert not watch.late(DAY)

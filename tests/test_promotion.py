@@ -106,7 +106,13 @@ def test_a_promotion_a_rollback_and_a_rejection_follow_each_other_and_readers_ne
     assert [served.services.vectors.count(kind, OLD) for kind in ("video_embedding", "video_hash")] == [10, 10]
     assert served.served() == [(DAY, OLD, 8), (NEXT, NEW, 10)]
 
+    # what is decided for an old date would be overruled
+    for action, words in ((promote, (OLD,)), (reject, (OLD,)), (rollback, ())):
+        with pytest.raises(PromotionError, match=rf"what is decided for {DAY} would be overruled by what was decided or served on {NEXT}"):
+            served.decide(action, *words, date=DAY, reason="late")
+
     # a rollback: one commit, no video lost, and the gates may not bring the bad one back
+    served.services.registry.set_alias("candidate", NEW)  # as train leaves it
     commits = served.lake._newest_version(tables.SERVING, -1)
     with monkeypatch.context() as patch:  # one that is cut off can be asked for again
         patch.setattr(VectorStore, "point_alias", cut_off)
@@ -143,7 +149,8 @@ def test_what_the_gates_did_not_pass_is_promoted_only_by_force(served):
     served.decide(promote, OLD, by="zoe", reason="no", force=True)
     with pytest.raises(
         PromotionError,
-        match=f"readers stay with {OLD}: {ODD} lacks {len(served.scored(OLD))} videos that {OLD} has, the vectors that came after",
+        match=f"readers stay with {OLD}: {ODD} lacks {len(served.scored(OLD))} videos that {OLD} has, "
+        f"10 rows of video_embedding__{ODD}, 10 rows of video_hash__{ODD}",
     ):
         served.decide(rollback, reason="no")
     assert served.champions().champion == OLD
@@ -153,6 +160,9 @@ def test_a_rejection_holds_and_neither_the_champion_nor_an_unknown_model_can_be_
     served.services.registry.set_alias("candidate", ODD)
     assert served.decide(reject, ODD, reason="no") == f"{ODD} is rejected by anna: the gates will not promote it"
     assert ODD in served.champions().rejected
+    assert "candidate" not in [alias for found in served.aliases().values() for alias in found]
+    served.services.registry.set_alias("candidate", ODD)  # train finds it registered on a later day
+    served.do(predict, NEXT)
     assert "candidate" not in [alias for found in served.aliases().values() for alias in found]
     champion = served.champions().champion
     with pytest.raises(PromotionError, match=rf"{champion} is the champion; `reelhouse models rollback` goes back"):

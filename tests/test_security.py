@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import sys
+import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from pyspark.sql import SparkSession
 
@@ -17,6 +22,7 @@ from reelhouse.pipeline import Pipeline
 from reelhouse.video.opening import Deadline
 from reelhouse.video.reading import Reader
 from tests.deliveries import deliver, text_rows
+from tests.newcomer import REELHOUSE
 from tests.typed import typing_in
 from tests.video.made_videos import level, tone, write_video
 
@@ -55,24 +61,67 @@ def test_a_manifest_reaches_files_below_its_folder_and_the_roots_that_are_set_an
     assert refused["http"][1].startswith("http://127.0.0.1/v.mp4 is an address: fetch the file")
 
 
-def test_a_secret_from_the_environment_is_in_no_file_that_a_run_leaves_and_on_no_screen(
+OVERLAY = """
+vectors: {token: '${MY_TOKEN}'}
+spark: {master: 'local[1]', extra: {spark.hadoop.fs.s3a.secret.key: '${MY_TOKEN}', spark.x: seen}}
+"""
+ASKING_SPARK = """
+import sys
+from pathlib import Path
+from reelhouse import settings
+from reelhouse.lake import start_session
+context = start_session(settings.load([sys.argv[1]]).spark, scratch=Path(sys.argv[2])).sparkContext
+print(context._jsc.hadoopConfiguration().get("fs.s3a.secret.key"))
+"""
+
+
+def watched(folder: Path, cache: Path, *command: str) -> tuple[str, set[str]]:
+    """Run a command as a process that finds the secret in its environment: what it says, and the command lines of all that it starts."""
+    environ = os.environ | {"MY_TOKEN": SECRET, "REELHOUSE_CACHE": str(cache)}
+    environ.pop("TMPDIR", None)
+    screen, lines = folder / "screen", set()
+    with screen.open("wb") as file, psutil.Popen(command, cwd=folder, env=environ, stdout=file, stderr=file) as run:
+        while run.poll() is None:
+            for process in (run, *run.children(recursive=True)):
+                with suppress(psutil.Error):  # it ended meanwhile
+                    lines.add(" ".join(process.cmdline()))
+            time.sleep(0.05)
+    assert run.returncode == 0, screen.read_text()
+    return screen.read_text(), lines
+
+
+def test_a_secret_from_the_environment_is_in_no_file_that_a_run_leaves_on_no_screen_and_no_command_line(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("MY_TOKEN", SECRET)
-    given = {"vectors__token": "${MY_TOKEN}", "spark__extra": {"spark.hadoop.fs.s3a.secret.key": "${MY_TOKEN}"}}
+    overlay, root = tmp_path / "own.yml", tmp_path / "w"
+    overlay.write_text(OVERLAY)
     deliver(tmp_path / "deliveries", DAY, text_rows(DAY, 3))
-    lake = taken_in(spark, tmp_path, **given)
-    assert lake.read(tables.RUNS).count() == 1
-    assert SECRET not in str([r.asDict(recursive=True) for r in lake.read(tables.RUNS).collect()])
-    kept = [path for path in Path(lake.root).rglob("*") if path.is_file()]
-    assert len(kept) > 5
-    assert [path for path in kept if SECRET.encode() in path.read_bytes()] == []
-    overlay = tmp_path / "own.yml"
-    overlay.write_text("vectors: {token: '${MY_TOKEN}'}\nspark: {extra: {spark.hadoop.fs.s3a.secret.key: '${MY_TOKEN}', spark.x: seen}}\n")
+    ingest = ("job", "ingest", "--date", str(DAY), "--root", str(root), "--set", f"sources.deliveries={tmp_path / 'deliveries'}")
+    with tempfile.TemporaryDirectory(prefix="rc") as cache:  # with a short path: a socket's address must fit
+        said, lines = watched(tmp_path, Path(cache), str(REELHOUSE), *ingest, "--conf", str(overlay))
+        kept = [path for folder in (root, Path(cache)) for path in folder.rglob("*") if path.is_file()]
+        assert [path for path in kept if SECRET.encode() in path.read_bytes()] == []
+    assert len([path for path in kept if root in path.parents]) > 5
+    assert "succeeded" in said
+    assert SECRET not in said
+    assert any("org.apache.spark.deploy.SparkSubmit" in line and "spark.x=seen" in line for line in lines)
+    assert [line for line in lines if SECRET in line] == []
+    runs = Lake(spark, str(root)).read(tables.RUNS).collect()
+    assert len(runs) == 1
+    assert SECRET not in str([r.asDict(recursive=True) for r in runs])
+    monkeypatch.setenv("MY_TOKEN", SECRET)
     said = typing_in(tmp_path, spark, monkeypatch)("settings", "--conf", str(overlay)).output
     assert SECRET not in said
     assert "seen" in said
     assert "********" in said
+
+
+def test_spark_knows_a_secret_that_is_on_no_command_line(tmp_path: Path):
+    overlay = tmp_path / "own.yml"
+    overlay.write_text(OVERLAY)
+    said, lines = watched(tmp_path, tmp_path / "c", sys.executable, "-c", ASKING_SPARK, str(overlay), str(tmp_path / "scratch"))
+    assert said.strip() == SECRET
+    assert [line for line in lines if SECRET in line] == []
 
 
 def test_a_secret_changes_no_hash_and_one_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch):

@@ -35,6 +35,14 @@ def test_overlays_are_laid_in_order_and_single_values_last(tmp_path: Path):
         ("spark.extra.spark.ssl.keyStorePassword", "x", True),
         ("spark.extra.spark.hadoop.fs.azure.account.key.me.dfs.core.windows.net", "x", True),
         ("spark.extra.spark.hadoop.fs.s3a.access.key", "x", True),
+        ("spark.extra.spark.hadoop.fs.gs.auth.service.account.private.key", "x", True),
+        ("spark.extra.spark.ssl.rpc.privateKey", "x", True),
+        ("spark.extra.spark.hadoop.fs.s3a.encryption.key", "x", True),
+        ("spark.extra.spark.hadoop.fs.s3a.server-side-encryption.key", "x", True),
+        ("spark.extra.spark.hadoop.fs.azure.encryption.encoded.client-provided-key", "x", True),
+        ("spark.extra.spark.hadoop.fs.azure.sas.box.me.blob.core.windows.net", "x", True),
+        ("spark.extra.spark.io.encryption.keySizeBits", "256", False),
+        ("spark.extra.spark.hadoop.fs.s3a.encryption.algorithm", "SSE-KMS", False),
         ("alerts.on_failure", "https://hooks.example/T0/B0/x", True),
         ("alerts.on_failure", "page the-team", False),
         ("schedule.secret", "reelhouse", False),
@@ -48,10 +56,17 @@ def test_what_is_a_secret_is_not_shown(name: str, value: str, secret: bool):
     assert settings.plain_secrets({name: "${NAME}"}) == []
 
 
-@pytest.mark.parametrize("name", ["models.uri", "vectors.uri", "storage.root", "spark.extra"])
+def test_the_environment_fills_lists_too(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DATA", "/data")
+    assert settings.load(values={"sources.roots": ["${DATA}/x", "/y"]}).sources.roots == ["/data/x", "/y"]
+    with pytest.raises(SettingsError, match=r"^sources\.roots: the environment has no variable NO_SUCH, which"):
+        settings.load(values={"sources.roots": ["/y", "${NO_SUCH}"]})
+
+
+@pytest.mark.parametrize("name", ["models.uri", "vectors.uri", "storage.root", "spark.extra", "sources.roots"])
 def test_an_address_with_a_password_is_refused_without_showing_it(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ADDRESS", "https://me:hunter2@lake.example:443/x")
-    value = {"spark.x": "${ADDRESS}"} if name == "spark.extra" else "${ADDRESS}"
+    value = {"spark.extra": {"spark.x": "${ADDRESS}"}, "sources.roots": ["/y", "${ADDRESS}"]}.get(name, "${ADDRESS}")
     with pytest.raises(SettingsError, match=rf"^{name}[a-z.]*: the address holds a password") as refused:
         settings.load(values={name: value})
     assert "hunter2" not in str(refused.value)

@@ -17,7 +17,7 @@ from reelhouse.status import RULES_SHOWN, Freshness, Status, Trouble, status_of
 from tests.jobs.small_lake import SmallLake
 from tests.typed import typing_in
 
-DAY, NEXT = dt.date(2026, 1, 1), dt.date(2026, 1, 2)
+DAY, NEXT, LATER = dt.date(2026, 1, 1), dt.date(2026, 1, 2), dt.date(2026, 1, 5)
 JOBS = ["ingest", "extract", "predict", "serve"]
 GOOD = {
     "table": "silver.videos", "check": "c", "column": "fps", "passed": True, "failed_rows": 0, "total_rows": 9, "details": "fps is there",
@@ -96,6 +96,27 @@ def test_a_job_that_was_killed_is_told_though_the_ledger_does_not_know_of_it(sma
     )
 
 
+def test_a_day_of_which_no_job_has_ended_is_the_newest_once_it_has_begun(small):
+    small.lake.mark(marker("ingest", LATER))
+    small.lake.mark("schema-0123")  # a mark of another kind
+    found = status_of(small.lake, JOBS)
+    assert (found.day, found.started_at, found.outcomes) == (LATER, None, {"not run": 4})
+    assert [(t.job, t.cause) for t in found.troubles][:2] == [
+        ("ingest", "it is at work now, or was cut off"), ("extract", "not run: waits for ingest"),
+    ]  # fmt: skip
+    show.status(found)
+
+
+def test_since_when_a_model_is_served_is_told(small):
+    assert status_of(small.lake, JOBS).served_since == DAY
+    for day, version in ((NEXT, "m1"), (LATER, "m2"), (LATER + dt.timedelta(days=1), "m1"), (LATER + dt.timedelta(days=2), "m1")):
+        small.write(tables.SERVING, [serving(version, 7)], day)
+        ran(small, "ingest", day, 20, "succeeded")
+    assert status_of(small.lake, JOBS, NEXT).served_since == DAY
+    assert status_of(small.lake, JOBS, LATER).served_since == LATER
+    assert status_of(small.lake, JOBS).served_since == LATER + dt.timedelta(days=1)
+
+
 def test_a_monitor_is_told_of_a_job_that_was_cut_off_after_it_had_succeeded(small, spark, tmp_path, monkeypatch):
     small.lake.mark(marker("predict", DAY))
     typed = typing_in(tmp_path, spark, monkeypatch)
@@ -161,6 +182,7 @@ def test_a_bad_day_of_a_full_lake_still_fits_one_screen(capsys, monkeypatch):
             stopped + waiting,
             [Freshness(t, NEXT, 12_345_678) for t in tables.ALL],
             [("extract", "silver.videos", "fps must be at most 240", 2, "fps")] * 30,
+            None,
             None,
             None,
             loads,

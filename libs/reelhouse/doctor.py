@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import importlib.metadata
 import importlib.util
 import os
@@ -45,6 +46,7 @@ PINNED = (
     "av",
 )
 LOCK = CONF.parent / "requirements.lock"
+_AS_ITS_USER = "ask as the user whose runs these are"
 
 
 @dataclass(frozen=True)
@@ -236,12 +238,17 @@ def _decode_a_clip(path: Path) -> int:
 
 def servers(settings: Settings) -> Iterator[Finding]:
     """Whether the servers that the settings name answer."""
-    named = {"vectors.uri": settings.vectors.uri, "models.uri": settings.models.uri, "spark.metastore": settings.spark.metastore}
-    for name, uri in named.items():
-        address = urlparse(uri)
+    named = [("vectors.uri", settings.vectors.uri), ("models.uri", settings.models.uri)]
+    named += [("spark.metastore", uri.strip()) for uri in settings.spark.metastore.split(",")]  # one or, for when it fails, several
+    for name, uri in named:
+        try:
+            address = urlparse(uri)
+            port = address.port or (443 if address.scheme == "https" else 80)
+        except ValueError as error:
+            yield Finding("wrong", name, f"{uri} is no address ({error})", f"correct {name}")
+            continue
         if address.scheme not in ("http", "https", "tcp", "thrift") or not address.hostname:
             continue
-        port = address.port or (443 if address.scheme == "https" else 80)
         try:
             socket.create_connection((address.hostname, port), SERVER_SECONDS).close()
         except OSError as error:
@@ -292,8 +299,13 @@ def _of_table(one: health.TableHealth) -> Iterator[Finding]:
         yield Finding("wrong", one.table, f"{path}, a part of its log, is damaged", "run `reelhouse repair`")
     if one.missing is not None:
         yield Finding("wrong", one.table, f"its log has no entry {one.missing}", "bring it back from a copy")
+    damaged = one.lost_checkpoint is not None and one.lost_checkpoint.exists()
     if one.lost_checkpoint and not one.reaches_back:
-        yield Finding("wrong", one.table, f"its checkpoint {one.lost_checkpoint} is lost", "bring it back from a copy")
+        told = f"its checkpoint {one.lost_checkpoint} is {'damaged' if damaged else 'lost'}"
+        yield Finding("wrong", one.table, told, "bring it back from a copy")
+    elif damaged:  # Delta does not pass over it
+        told = f"its checkpoint {one.lost_checkpoint} is damaged; the log makes up for it"
+        yield Finding("wrong", one.table, told, "remove that file, then run `reelhouse maintain`")
     elif one.lost_checkpoint:
         yield Finding(
             "warning", one.table, f"its checkpoint {one.lost_checkpoint} is lost; the log makes up for it", "run `reelhouse maintain`"
@@ -307,7 +319,12 @@ def _of_table(one: health.TableHealth) -> Iterator[Finding]:
 
 
 def _clock(root: Path) -> Iterator[Finding]:
-    newest, now = health.newest_start(root), dt.datetime.now(dt.UTC)
+    now = dt.datetime.now(dt.UTC)
+    try:
+        newest = health.newest_start(root)
+    except (OSError, ValueError) as error:
+        yield Finding("wrong", tables.RUNS.name, f"a file of it can't be read: {error}", "run `reelhouse doctor --thorough`")
+        return
     if newest and newest > now + dt.timedelta(minutes=5):
         told = f"the newest run began {newest:%Y-%m-%d %H:%M} UTC, now it is {now:%Y-%m-%d %H:%M}"
         yield Finding("warning", "clock", told, "set the machine's clock; runs keep their order all the same")
@@ -324,16 +341,37 @@ def _orphans(root: Path, left: int) -> Iterator[Finding]:
 
 def _cut_off(root: Path) -> Iterator[Finding]:
     """Marks of jobs that began and did not end, and whose date no run is at work on."""
-    from filelock import FileLock, Timeout
-
     marks = root / "markers"
-    for mark in sorted(p.name for p in marks.iterdir() if not p.name.startswith(".")) if marks.is_dir() else ():
-        date, job = mark[:10], mark[11:]
+    try:
+        found = [re.fullmatch(r"(\d{4}-\d\d-\d\d)-(\w+)", name) for name in sorted(os.listdir(marks))] if marks.is_dir() else []
+    except OSError as error:
+        yield Finding("warning", "runs", f"what was cut off can't be seen: {error}", _AS_ITS_USER)
+        return
+    for date, job in (one.groups() for one in found if one):  # others are of no job
         try:
-            with FileLock(root / "locks" / f"run-{date}.lock", timeout=0):
-                yield Finding("warning", "runs", f"{job} of {date} was cut off", f"`reelhouse daily --date {date}` goes on from there")
-        except Timeout:
+            at_work = _is_locked(root / "locks" / f"run-{date}.lock")
+        except OSError as error:
+            yield Finding("warning", "runs", f"whether {job} of {date} was cut off or is at work can't be seen: {error}", _AS_ITS_USER)
+            continue
+        if at_work:
             yield Finding("ok", "runs", f"{job} of {date} is at work")
+        else:
+            yield Finding("warning", "runs", f"{job} of {date} was cut off", f"`reelhouse daily --date {date}` goes on from there")
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a process holds a lock file. It is only read, and let go of at once: a run that begins must find it free."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def _sha256(path: Path) -> str:

@@ -17,7 +17,7 @@ from reelhouse.features import MODALITIES, Layout, assemble
 from reelhouse.lake import Lake
 from reelhouse.models import load
 from reelhouse.models.inference import score
-from reelhouse.run import Run
+from reelhouse.run import Run, seed_of
 from reelhouse.sampling.candidates import keep_at_most
 from reelhouse.settings import GateSettings
 from reelhouse.training.evaluation import figures_of, majority_accuracy, slices_of
@@ -123,4 +123,5 @@ def compare_models(run: Run, one: str, other: str) -> list[Comparison]:
     judged = judge(run, snapshot, [one, other])
     if not judged.slices:
         raise NotFoundError(f"snapshot {snapshot.snapshot_id} of {run.date} has no evaluation rows: nothing can be compared")
-    return judged.compared(one, other, run.settings.gates, run.seed)
+    seed = seed_of("evaluate", run.date)  # so that the intervals are those of the gates
+    return judged.compared(one, other, run.settings.gates, seed)

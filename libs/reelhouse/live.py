@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reelhouse import tables
 from reelhouse.features import UNTRAINED
 from reelhouse.training.champion import Champions, champions_of
-from reelhouse.vectors import EMBEDDING, HASH, ID_BYTES_MAX, collection_name
+from reelhouse.vectors import EMBEDDING, HASH, ID_BYTES_MAX, KINDS, Kind, collection_name, wanted_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -73,6 +73,25 @@ def videos_lost(embeddings: DataFrame, served: str, version: str) -> DataFrame:
     """(video_id, data_date) of videos that would vanish from search if `version` were served in place of `served`."""
     fresh = searchable(embeddings, version).select("video_id")
     return searchable(embeddings, served).join(fresh, on="video_id", how="left_anti").select("video_id", "data_date")
+
+
+def mirrored(run: Run, kind: Kind, version: str, *, of: DataFrame | None = None) -> DataFrame:
+    """Rows of the kind's table that its collection should hold of the days up to the run's: a video that came again later is not among
+    them, whether that day brought it new vectors or took them. of: video_id of the only videos that are wanted."""
+    from pyspark.sql import functions as F
+
+    return wanted_rows(run.newest(kind.table, of=of), kind, version).where(F.col("data_date") <= str(run.date))
+
+
+def not_loaded(run: Run, version: str) -> dict[str, int]:
+    """By how many rows each collection differs from what it should hold, where it does."""
+    wrong = {}
+    for kind in KINDS:
+        wanted = mirrored(run, kind, version).count()
+        held = run.vectors.count(kind.name, version, upto=str(run.date)) if run.vectors.exists(kind.name, version) else 0
+        if wanted != held:
+            wrong[collection_name(kind.name, version)] = abs(wanted - held)
+    return wrong
 
 
 def serving_row(spark: SparkSession, version: str, videos: int) -> DataFrame:

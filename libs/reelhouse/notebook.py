@@ -67,7 +67,10 @@ class Reel:
 
     def similar(self, video_id: str, count: int = 10) -> pd.DataFrame:
         """Videos most like a video, by the served model's vectors in Milvus: columns video_id, score, title, file."""
-        return self._found(similar_videos(self.lake, self._services.vectors, video_id, count))
+        try:
+            return self._found(similar_videos(self.lake, self._services.vectors, video_id, count))
+        finally:
+            self._services.vectors.close()  # one process at a time may open the embedded store: a notebook that stays open is none
 
     def search(self, text: str, count: int = 10) -> pd.DataFrame:
         """Videos whose texts are most like a text, by text vectors alone: columns video_id, score, title, file."""

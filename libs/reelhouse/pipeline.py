@@ -352,6 +352,15 @@ def marker(job: str, date: dt.date) -> str:
     return f"{date}-{job}"
 
 
+def begun(lake: Lake) -> dict[dt.date, set[str]]:
+    """Names of the jobs whose mark stands, by the date that they were run for."""
+    found: dict[dt.date, set[str]] = {}
+    for name in lake.marks():
+        if match := re.fullmatch(r"(\d{4}-\d{2}-\d{2})-(\w+)", name):
+            found.setdefault(dt.date.fromisoformat(match[1]), set()).add(match[2])
+    return found
+
+
 def _in_words(kind: ReadKind) -> str:
     return {"day": "the day", "upto": "up to the day", "before": "the days before"}[kind]
 

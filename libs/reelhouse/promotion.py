@@ -11,7 +11,7 @@ from reelhouse.lake import Lake
 from reelhouse.live import SWITCHING, newest_served, searchable, serving_row, videos_lost, without
 from reelhouse.run import Run
 from reelhouse.training.champion import GATES, PASSED, PROMOTED, REJECTED, Champions, champions_of
-from reelhouse.vectors import KINDS
+from reelhouse.vectors import KINDS, collection_name
 
 if TYPE_CHECKING:
     from pyspark.sql import Row
@@ -54,6 +54,8 @@ def overview(lake: Lake, registry: Registry) -> list[tuple[str, int, str, str, f
 def mirror(run: Run) -> None:
     """Make MLflow's aliases say what the decisions say, those of later days too: MLflow knows no days."""
     champions, registry = champions_of(run.ever(tables.PROMOTIONS)), run.registry
+    if champions.rejected and registry.version_of_alias(CANDIDATE) in champions.rejected:  # train set it again, or it was rolled back
+        registry.remove_alias(CANDIDATE)
     for alias, version in ((CHAMPION, champions.champion), (PREVIOUS, champions.previous)):
         if version and registry.exists(version):
             registry.set_alias(alias, version)
@@ -68,6 +70,7 @@ def promote(run: Run, version: str, by: str, reason: str, *, force: bool = False
     PromotionError where the gates refused the version or never saw it, unless forced; ModelNotFoundError if it is not registered.
     """
     with run.lock(SWITCHING):
+        _check_newest(run)
         registered = _registered(run, version)
         champions = _champions(run)
         if champions.champion == version:
@@ -79,21 +82,21 @@ def promote(run: Run, version: str, by: str, reason: str, *, force: bool = False
         held = f"gates of {gates.data_date}: {gates.decision}, {gates.reason}" if gates else "the gates never judged it"
         _record(run, by, [(version, registered.snapshot_id, PROMOTED, champions.champion, f"{reason or 'no reason given'} ({held})")])
         mirror(run)
+        seen = newest_served(run.ever(tables.SERVING)) or "nothing"
     return (
-        f"{version} is the champion from {run.date} on, decided by {by}. Readers see {champions.champion or 'what they saw'} until "
-        f"`reelhouse daily --date {run.date}`, or the next day's run, has scored every video by it"
+        f"{version} is the champion from {run.date} on, decided by {by}. Readers see {seen} until `reelhouse daily --date {run.date}`, or "
+        "the next day's run, has scored every video by it"
     )
 
 
 def reject(run: Run, version: str, by: str, reason: str) -> str:
     """The gates leave the version alone from now on. PromotionError for the champion, which a rollback replaces."""
     with run.lock(SWITCHING):
+        _check_newest(run)
         registered, champions = _registered(run, version), _champions(run)
         if champions.champion == version:
             raise PromotionError(f"{version} is the champion; `reelhouse models rollback` goes back to the one before and rejects it")
         _record(run, by, [(version, registered.snapshot_id, REJECTED, champions.champion, reason or "no reason given")])
-        if CANDIDATE in registered.aliases:
-            run.registry.remove_alias(CANDIDATE)
         mirror(run)
     return f"{version} is rejected by {by}: the gates will not promote it"
 
@@ -101,17 +104,20 @@ def reject(run: Run, version: str, by: str, reason: str) -> str:
 def rollback(run: Run, by: str, reason: str, *, force: bool = False) -> str:
     """Readers go back to the champion before, by one commit of ops.serving; the present one is rejected. Returns what was done.
 
-    PromotionError where there is none before, or where readers would miss videos by it, unless forced.
+    PromotionError where there is none before, where its collections are gone from a server, or where readers would miss videos by it,
+    unless forced.
     """
     with run.lock(SWITCHING):
         _check_person(by)
+        _check_newest(run)
         champions = _champions(run)
         bad, good = champions.champion, champions.previous
         if bad is None or good is None:
             raise PromotionError(f"there is no champion before {bad or 'the first'} to go back to; `reelhouse models list` shows them all")
         embeddings = run.current(tables.EMBEDDINGS)
-        holes = _holes(run, good)
-        if holes and not force:
+        if run.vectors.is_server and not all(run.vectors.is_current(kind.name, good) for kind in KINDS):
+            raise PromotionError(f"readers stay with {bad}: Milvus holds no vectors of {good}. Run load_vectors for {run.date} again")
+        if not force and (holes := _holes(run, good)):
             raise PromotionError(
                 f"readers stay with {bad}: {good} lacks {holes}. Run predict, load_vectors and reconcile for {run.date} again "
                 "(the champion before scores new videos for serving.previous_days), or add --force to go back all the same."
@@ -131,18 +137,28 @@ def rollback(run: Run, by: str, reason: str, *, force: bool = False) -> str:
 
 def _holes(run: Run, version: str) -> str:
     """What readers would miss by a version, in words; empty where nothing."""
-    from pyspark.sql import functions as F
-
     embeddings, served = run.current(tables.EMBEDDINGS), newest_served(run.upto(tables.SERVING))
     missing = {f"in {t.name}": without(embeddings, run.current(t), version) for t in (tables.HASHES, tables.PREDICTIONS)}
     if served and served != version:
         missing[f"that {served} has"] = videos_lost(embeddings, served, version).count()
     found = [f"{count} videos {where}" for where, count in missing.items() if count]
-    newest = run.upto(tables.VECTOR_LOADS).groupBy("model_version").agg(F.max("data_date").alias("day"))
-    loaded = {r.model_version: r.day for r in newest.collect()}
-    if served in loaded and loaded.get(version, dt.date.min) < loaded[served]:
-        found.append(f"the vectors that came after {loaded.get(version, 'the beginning')}")
+    for kind in KINDS:
+        wanted, held = (run.vectors.count(kind.name, v) if v and run.vectors.exists(kind.name, v) else 0 for v in (served, version))
+        if held < wanted:
+            found.append(f"{wanted - held} rows of {collection_name(kind.name, version)}")
     return ", ".join(found)
+
+
+def _check_newest(run: Run) -> None:
+    """PromotionError for a day after which more was decided or served: readers would not see what is decided for it now."""
+    from pyspark.sql import functions as F
+
+    days = [run.ever(table).agg(F.max("data_date")).collect()[0][0] for table in (tables.PROMOTIONS, tables.SERVING)]
+    newest = max((day for day in days if day), default=run.date)
+    if newest > run.date:
+        raise PromotionError(
+            f"what is decided for {run.date} would be overruled by what was decided or served on {newest}: leave --date out"
+        )
 
 
 def _champions(run: Run) -> Champions:

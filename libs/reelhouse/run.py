@@ -91,7 +91,7 @@ class Run:
     ) -> None:
         """writes: names of the tables that the job owns, as in conf/pipeline.yml."""
         self.job, self.date, self.settings = job, date, settings
-        self.seed = int.from_bytes(hashlib.sha256(f"{job} {date}".encode()).digest()[:4], "big")
+        self.seed = seed_of(job, date)
         self.progress = say
         self.record = RunRecord(_run_id(job, date), job, date, ledger.time_of_next(job, date))
         self._begun = time.monotonic()
@@ -165,9 +165,10 @@ class Run:
         """All rows, of later days too: for what mirrors the tables for readers, never for what is written to them."""
         return self._lake.read(table)
 
-    def newest(self, table: Table) -> DataFrame:
-        """The newest state that there is, of later days too; as `ever`."""
-        return self._lake.current(table, "true")
+    def newest(self, table: Table, *, of: DataFrame | None = None) -> DataFrame:
+        """The newest state that there is, of later days too; as `ever`. of: as for `current`."""
+        self._recorded(table, "upto")
+        return self._lake.current(table, "true", of=of)
 
     def lock(self, name: str) -> AbstractContextManager[Any]:
         """Held by one process at a time where the storage is a local folder; others wait."""
@@ -327,6 +328,11 @@ class Run:
         if frames:  # checked, but written whatever comes out: a refused row is never lost
             self.record.checks += audit(tables.QUARANTINE, rows, CONF / "expectations").checks
         self._write(tables.QUARANTINE, rows, place, sum(count for _, _, count in self._refused), None)
+
+
+def seed_of(job: str, date: dt.date) -> int:
+    """What a job's draws for a date begin with: the same whenever it is run."""
+    return int.from_bytes(hashlib.sha256(f"{job} {date}".encode()).digest()[:4], "big")
 
 
 def _slice_name(where: Mapping[str, str]) -> str:

@@ -39,7 +39,7 @@ def use_cache_folder() -> None:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove entries in which nothing was written for a day: a run that is alive writes more often."""
+    """Remove entries in which nothing was written for a day: a run that is alive writes more often, the SQL server so that it is seen."""
     before = time.time() - _LEFT_AFTER_SECONDS
     for entry in folder.iterdir():
         try:

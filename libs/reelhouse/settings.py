@@ -27,7 +27,11 @@ Positive = Annotated[int, Field(gt=0)]
 
 # What nobody may see: a job's output does not depend on it, so that no hash of it is kept either
 _SECRET = {"vectors": {"token"}}
-_SECRET_NAME = re.compile(r"secret|token|password|credential|(access|account)\.?key", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    # of encryption only the keys themselves, not spark.io.encryption.keySizeBits; sas: Azure's shared access signatures
+    r"secret|token|password|passphrase|credential|(access|account|private)[._-]?key|encryption[\w.-]*key$|\.sas\.",
+    re.IGNORECASE,
+)
 _NO_SECRETS = ("schedule.secret", "schedule.executor_secrets")  # names of a Secret and of its keys
 _WEBHOOKS = ("alerts.on_failure", "alerts.on_late")  # who knows such an address may use it
 _PASSWORD_IN_ADDRESS = re.compile(r"://[^/@\s]*:[^/@\s]+@")
@@ -316,6 +320,8 @@ def _filled(value: Any, where: str, elsewhere: bool) -> Any:
     """The value with what the environment holds in place of each `${NAME}`. SettingsError as load says."""
     if isinstance(value, dict):
         return {key: _filled(one, f"{where}.{key}".lstrip("."), elsewhere) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_filled(one, where, elsewhere) for one in value]
     if not isinstance(value, str):
         return value
 

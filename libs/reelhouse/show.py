@@ -74,12 +74,12 @@ def closing(outcomes: Sequence[Outcome]) -> None:
 
 def status(found: Status) -> None:
     """One screen: the last day, what is wrong with it and what to do, what is served, what was refused, how fresh each table is."""
-    day, hours = found.day, f"started {found.started_at:%Y-%m-%d %H:%M} UTC, {found.seconds:,.0f} s of jobs"
+    day, hours = found.day, f"started {found.started_at:%Y-%m-%d %H:%M} UTC, {found.seconds:,.0f} s of jobs" if found.started_at else ""
     outcomes = ", ".join(f"{count} {name}" for name, count in found.outcomes.items())
     console.print(f"[bold]{day}[/]  {outcomes}  [dim]{hours}[/]")
     _troubles(found)
     served, decided = found.served, found.decided
-    told = f"{served.model_version} on {served.videos:,} videos since {served.data_date}" if served else "nothing yet"
+    told = f"{served.model_version} on {served.videos:,} videos since {found.served_since}" if served else "nothing yet"
     console.print(f"[bold]served[/]  {told}")
     if decided:
         what = f"{decided.model_version} {decided.decision} by {escape(decided.decided_by)}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from reelhouse import tables
 from reelhouse.errors import AuditError, LockedError, NotFoundError
 from reelhouse.lake import Lake, conform
-from reelhouse.report import forget_videos
+from reelhouse.report import forget_videos, mention_of
 from reelhouse.settings import CONF
 from reelhouse.tables import Column as TableColumn
 from reelhouse.tables import Table
@@ -90,7 +89,7 @@ def _purge_table(lake: Lake, table: Table, gone: list[str]) -> int | None:
     for column in _naming(table):
         value = F.col(column.name)
         if column.names_videos == "within":
-            hit = value.rlike(_any_of(gone))
+            hit = value.rlike(mention_of(gone))
         else:
             hit = F.arrays_overlap(value, F.array(*map(F.lit, gone))) if column.type.startswith("array") else value.isin(gone)
         named = named | F.coalesce(hit, F.lit(False))
@@ -132,7 +131,7 @@ def _renamed(rows: DataFrame, table: Table, gone: list[str]) -> DataFrame:
     for column in _naming(table):
         value = F.col(column.name)
         if column.names_videos == "within":
-            rows = rows.withColumn(column.name, F.regexp_replace(value, _any_of(gone), "(removed)"))
+            rows = rows.withColumn(column.name, F.regexp_replace(value, mention_of(gone), "(removed)"))
         else:
             rows = rows.withColumn(column.name, F.transform(value, clean) if column.type.startswith("array") else clean(value))
     return rows
@@ -140,11 +139,6 @@ def _renamed(rows: DataFrame, table: Table, gone: list[str]) -> DataFrame:
 
 def _naming(table: Table) -> list[TableColumn]:
     return [column for column in table.columns if column.names_videos]
-
-
-def _any_of(gone: list[str]) -> str:
-    """A regular expression of Java's for one of the ids, not as a part of a longer word."""
-    return rf"(?<!\w)(?:{'|'.join(re.escape(video_id) for video_id in gone)})(?!\w)"
 
 
 def pseudonym(video_id: str) -> str:

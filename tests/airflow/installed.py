@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 DAGS = CHECKOUT / "conf" / "airflow"
 VERSIONS = ("2.11.2", "3.1.8")
 UV = Path(sys.prefix) / "bin" / "uv"
-INSTALL_SECONDS_MAX, COMMAND_SECONDS_MAX = 600, 900
+INSTALL_SECONDS_MAX, COMMAND_SECONDS_MAX = 1800, 2400
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from tests.turns import WHOLE_DAYS
 
 TURN = (WHOLE_DAYS, 120)
 
-# Of the processor, which other work on the machine does not lengthen.
-PARSE_SECONDS_MAX = 1.0
+PARSE_SECONDS_MAX = 1.0  # of the processor, on a machine that adds up so many numbers a second; a slower one is given more
+ADDITIONS_A_SECOND = 80e6
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -44,7 +44,7 @@ def test_the_dag_is_the_pipeline_job_for_job(found: dict):
 
 def test_to_parse_it_takes_less_than_a_second_and_neither_spark_nor_the_product(found: dict):
     assert found["files"] == ["reelhouse_daily.py"]
-    assert found["cpu_seconds"] < PARSE_SECONDS_MAX
+    assert found["cpu_seconds"] < PARSE_SECONDS_MAX * max(1, ADDITIONS_A_SECOND / found["additions_a_second"])
     assert not {"pyspark", "reelhouse", "jobs", "torch", "delta"} & set(found["loaded"])
 
 

@@ -1,13 +1,14 @@
 """Kill a job at every phase and compare what running it again leaves with an undisturbed run.
 
 A phase begins or ends at each call that changes something which outlives the process: marking a job as begun, each commit of a
-table, the ledger's commit, unmarking; making, filling, emptying, naming and dropping a collection of vectors; registering a model,
-moving an alias.
+table, the ledger's commit, unmarking; making, filling, emptying, naming and dropping a collection of vectors; each request to MLflow
+that changes a run, a model or an alias, and the registry's own index.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from mlflow import MlflowClient
 from pyspark.sql import SparkSession
 
 from reelhouse import settings as settings_module
@@ -34,8 +36,19 @@ CHANGES = {
     Lake: ("mark", "replace", "append", "unmark"),
     VectorStore: ("ensure", "upsert", "delete", "forget", "drop", "point", "keep_only"),
     FullLoad: ("begin", "import_files", "verify", "publish"),
-    Registry: ("start", "register", "set_alias"),
-}
+    Registry: ("_keep",),
+    MlflowClient: (
+        "create_experiment", "create_run", "update_run", "set_tag", "set_terminated", "log_batch", "log_artifact",
+        "create_registered_model", "create_model_version", "update_model_version",
+        "set_registered_model_alias", "delete_registered_model_alias",
+    ),
+}  # fmt: skip
+
+# so that a day of a dozen videos is enough to look for wrong labels, to train, and to choose by what was trained
+FEW_LABELS = {
+    "noise.minimum_labels": 6, "training.minimum_labels": 6, "sampling.cold_start_labels": 6, "sampling.budget": 3,
+    "sampling.active_budget": 3,
+}  # fmt: skip
 
 
 class Phases:
@@ -72,17 +85,29 @@ def counted(fatal: int = 0) -> Iterator[Phases]:
             setattr(kind, name, action)
 
 
-def run_jobs(spark: SparkSession, root: Path, deliveries: Path, date: dt.date, jobs: Sequence[str]) -> None:
-    """The jobs of the date, all if none is named, one after the other: phases come in one order."""
+@contextmanager
+def opened(spark: SparkSession, root: Path, deliveries: Path) -> Iterator[Pipeline]:
     values = {
         "storage.root": str(root), "sources.deliveries": str(deliveries), "spark.master": "local[2]", "spark.jobs_at_once": 1,
-        "training.epochs": 3, "tags.minimum_count": 3,
+        "training.epochs": 3, "tags.minimum_count": 3, **FEW_LABELS,
     }  # fmt: skip
     pipeline = Pipeline(settings_module.load(values=values), Lake(spark, str(root)), lambda text: None)
     try:
-        failed = [o for o in pipeline.run_day(date, jobs) if o.error]
+        yield pipeline
     finally:
         pipeline.close()
+
+
+def late_jobs(spark: SparkSession, root: Path, deliveries: Path, date: dt.date) -> list[str]:
+    """What `reelhouse plan` says must run for the date."""
+    with opened(spark, root, deliveries) as pipeline:
+        return [name for name, why in pipeline.plan(date) if why]
+
+
+def run_jobs(spark: SparkSession, root: Path, deliveries: Path, date: dt.date, jobs: Sequence[str]) -> None:
+    """The jobs of the date, all if none is named, one after the other: phases come in one order."""
+    with opened(spark, root, deliveries) as pipeline:
+        failed = [o for o in pipeline.run_day(date, jobs) if o.error]
     if failed:
         raise failed[0].error  # type: ignore[misc]
 
@@ -103,15 +128,23 @@ def kill(root: Path, deliveries: Path, date: dt.date, fatal: int, jobs: Sequence
 
 def rows_of(lake: Lake) -> dict[str, tuple[int, str]]:
     """Row count and hash of every table but the ledger, whose rows are the runs themselves."""
-    return {t.name: fingerprint(t, lake.read(t)) for t in tables.ALL.values() if t is not tables.RUNS and lake.exists(t)}
+    return {t.name: fingerprint(t, lake.read(t), inexact=True) for t in tables.ALL.values() if t is not tables.RUNS and lake.exists(t)}
 
 
 def services_hold(lake: Lake) -> dict[str, Any]:
-    """What the registry and the embedded vector store of a lake hold: the champion, and ids and checksums of each collection."""
+    """What the registry and the embedded vector store of a lake hold: every registered model with its card, how its run ended and its
+    bytes, the aliases, and ids and checksums of each collection."""
     services = Services(settings_module.load(), lake.root)
     versions = [r.model_version for r in lake.read(tables.EMBEDDINGS).select("model_version").distinct().collect()]
+    registry = services.registry
+    client = MlflowClient(registry.uri, registry.uri)
     try:
-        held: dict[str, Any] = {"champion": services.registry.version_of_alias("champion")}
+        models = registry.models()
+        held: dict[str, Any] = {"models": [], "aliases": {alias: m.model_version for m in models for alias in m.aliases}}
+        for model in models:
+            found = client.get_model_version(registry.name, str(model.number))
+            ended = client.get_run(found.run_id).info.status
+            held["models"].append((model, found.description, ended, hashlib.sha256(registry.load(model.model_version)).hexdigest()))
         for kind, version in product(KINDS, sorted(versions)):
             if services.vectors.exists(kind.name, version):
                 held[f"{kind.name} {version}"] = dict(services.vectors.ids_and_checksums(kind.name, version))

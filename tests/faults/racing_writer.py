@@ -1,7 +1,7 @@
 """One of several processes that commit to the same tables: python -m tests.faults.racing_writer ROOT NAME COMMITS APPENDS.
 
-It waits for ROOT/go before it begins. A commit is Delta's own transaction without files, which costs hundredths of a second; an append
-writes a row of ops.runs as the ledger does.
+It waits for ROOT/go before it begins. A commit is Delta's own transaction without files, which costs hundredths of a second; then it
+writes so many times as jobs do: a slice of its own of a table that all write to, and a row of ops.runs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from reelhouse import settings as settings_module
 from reelhouse import tables
-from reelhouse.lake import Lake, Ledger, RunRecord, start_session
+from reelhouse.lake import Lake, Ledger, RunRecord, conform, start_session
 
 
 def commit(lake: Lake, log: Any, name: str, number: int) -> None:
@@ -24,6 +24,15 @@ def commit(lake: Lake, log: Any, name: str, number: int) -> None:
     actions = jvm.scala.jdk.javaapi.CollectionConverters.asScala([marker]).toSeq()
     with lake.lock(tables.VIDEO_TAGS.name):
         log.startTransaction(jvm.scala.Option.empty()).commit(actions, jvm.org.apache.spark.sql.delta.DeltaOperations.ManualUpdate())
+
+
+def replace(lake: Lake, name: str, number: int) -> None:
+    """A day of the table, which is this writer's alone; each time with one more row."""
+    day = dt.date(2026, 2, 1) + dt.timedelta(days=int(name[1:]))
+    rows = [(f"{name}-{n}", "t", "T", 0, 1, day) for n in range(number + 1)]
+    names = "video_id string, tag_id string, tag string, position int, matches int, data_date date"
+    frame = conform(tables.VIDEO_TAGS, lake.spark.createDataFrame(rows, names), {"data_date": day})
+    lake.replace(tables.VIDEO_TAGS, frame, {"data_date": day}, count=len(rows), metadata={"job": "race", "date": str(day)})
 
 
 if __name__ == "__main__":
@@ -41,4 +50,5 @@ if __name__ == "__main__":
     for number in range(appends):
         record = RunRecord(f"{name}-{number}", "race", dt.date(2026, 1, 1), dt.datetime(2026, 1, 1), status="succeeded")
         ledger.append(record, ledger.row(record))
+        replace(lake, name, number)
     session.stop()

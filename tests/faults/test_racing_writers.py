@@ -18,7 +18,7 @@ from tests.faults.killing import CHECKOUT
 from tests.faults.survived import survives
 from tests.planting import write_rows
 
-WRITERS, COMMITS, APPENDS = 16, 313, 3
+WRITERS, COMMITS, APPENDS = 16, 313, 5
 
 
 @survives(
@@ -58,5 +58,7 @@ def test_sixteen_racing_writers_lose_none_of_five_thousand_commits(spark: SparkS
     for entry in sorted((Path(lake.path(tables.VIDEO_TAGS)) / "_delta_log").glob("*.json"))[1:]:
         found += [a["txn"]["appId"] for a in map(json.loads, entry.read_text().splitlines()) if "txn" in a]
     assert sorted(found) == sorted(wanted)
+    kept = [r.video_id for r in lake.read(tables.VIDEO_TAGS).where("data_date >= '2026-02-01'").select("video_id").collect()]
+    assert sorted(kept) == sorted(f"w{n}-{number}" for n in range(WRITERS) for number in range(APPENDS))
     appended = [r.run_id for r in lake.read(tables.RUNS).select("run_id").collect()]
     assert sorted(appended) == sorted(f"w{n}-{number}" for n in range(WRITERS) for number in range(APPENDS))

@@ -45,17 +45,36 @@ def test_a_run_after_the_clock_was_set_back_counts_as_the_later_one(spark: Spark
     first, second = text_rows(day, 6), text_rows(day, 9)
     deliver(deliveries, day, first)
     run_jobs(spark, tmp_path / "w", deliveries, day, JOBS)
+    lake = Lake(spark, str(tmp_path / "w"))
+    before = began(lake)
     deliver(deliveries, day, second)
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "dt", SimpleNamespace(datetime=Clock, timedelta=dt.timedelta, UTC=dt.UTC))
         run_jobs(spark, tmp_path / "w", deliveries, day, JOBS)
-    lake = Lake(spark, str(tmp_path / "w"))
-    values = {"storage.root": lake.root, "sources.deliveries": str(deliveries), "spark.master": "local[2]"}
-    outcomes = Pipeline(settings_module.load(values=values), lake, lambda text: None).run_day(day, JOBS)
+    # as soon after the first as can be told: by the clock alone it would be thirty hours older
+    assert began(lake) == {job: at + dt.timedelta(microseconds=1) for job, at in before.items()}
+    assert lake.read(tables.VIDEO_TEXT).count() == 9
+    outcomes = pipeline_of(lake, deliveries).run_day(day, JOBS)
     assert {o.status for o in outcomes} == {"up to date"}
     deliver(deliveries, day, first)  # what the first run saw: the tables hold other rows now, so it must run
     run_jobs(spark, tmp_path / "w", deliveries, day, JOBS)
     assert lake.read(tables.VIDEO_TEXT).count() == 6
+
+
+def began(lake: Lake) -> dict[str, dt.datetime]:
+    """When the latest run of each job began."""
+    return {row.job: row["max(started_at)"] for row in lake.read(tables.RUNS).groupBy("job").agg({"started_at": "max"}).collect()}
+
+
+def pipeline_of(lake: Lake, deliveries: Path) -> Pipeline:
+    """To be asked what is up to date, as a user would."""
+    values = {"storage.root": lake.root, "sources.deliveries": str(deliveries), "spark.master": "local[2]"}
+    return Pipeline(settings_module.load(values=values), lake, lambda text: None)
+
+
+def stale(lake: Lake, deliveries: Path, day: dt.date) -> dict[str, str]:
+    """Jobs that have to run again for the day, and why, as `reelhouse plan` says."""
+    return {job: why for job, why in pipeline_of(lake, deliveries).plan(day) if why and job in JOBS}
 
 
 @survives(
@@ -75,9 +94,14 @@ def test_days_delivered_again_and_out_of_order_leave_what_the_last_deliveries_in
     for day in (DAYS[1], DAYS[2], DAYS[0]):
         deliver(deliveries, day, wanted[day])
         run_jobs(spark, tmp_path / "w", deliveries, day, JOBS)
+    lake = Lake(spark, str(tmp_path / "w"))
+    assert stale(lake, deliveries, DAYS[0]) == {}
+    for day in DAYS[1:]:
+        assert stale(lake, deliveries, day)["ingest"] == "bronze.video_arrivals changed (the days before)"
     for day in DAYS:
         run_jobs(spark, tmp_path / "w", deliveries, day, JOBS)
         run_jobs(spark, tmp_path / "calm", deliveries, day, JOBS)
+    assert [stale(lake, deliveries, day) for day in DAYS] == [{}, {}, {}]
     found = rows_of(Lake(spark, str(tmp_path / "w")))
     assert found == rows_of(Lake(spark, str(tmp_path / "calm")))
     assert found["silver.video_text"][0] == 13

@@ -85,6 +85,21 @@ def test_an_old_date_run_again_leaves_newer_vectors_alone(days):
     assert days.nearest(1.2) == ("b", pytest.approx(1.0, abs=1e-6))
 
 
+@pytest.mark.parametrize("job", ["load_vectors", "reconcile"])
+def test_an_old_date_run_again_does_not_bring_back_what_a_later_day_took(days, job):
+    days.predicted(DAY1, {"a": 0.1, "b": 0.2})
+    days.run("load_vectors", DAY1)
+    days.arrived(DAY3, "b")  # again, with nothing to encode
+    write_rows(days.lake, tables.VIDEO_ARRIVALS, [{"video_id": "a", "author_id": "ann"}], {"data_date": DAY3, "batch": "b"})
+    days.run("load_vectors", DAY3)
+    days.run("reconcile", DAY3)
+    before = list(days.store.ids_and_checksums("video_embedding", VERSION))
+    assert [video_id for video_id, _ in before] == ["a"]
+    days.run(job, DAY1)
+    assert list(days.store.ids_and_checksums("video_embedding", VERSION)) == before
+    days.run("serve", DAY1)
+
+
 def test_a_new_model_gets_collections_of_its_own(days):
     days.predicted(DAY1, {"a": 0.1})
     days.run("load_vectors", DAY1)
@@ -101,9 +116,12 @@ def test_a_new_model_gets_collections_of_its_own(days):
 
 def test_an_id_too_long_for_milvus_is_refused_with_advice(days):
     long_id = "视" * 86
-    days.predicted(DAY1, {"a": 0.1, long_id: 0.2})
+    serving = {"model_version": VERSION, "embedding_collection": "e", "hash_collection": "h", "videos": 1}
+    days.predicted(DAY1, {"a": 0.1, long_id: 0.2}, version="f00d", classes=True)
+    days.predicted(DAY1, {"a": 0.1, long_id: 0.2})  # kept ready beside it
+    write_rows(days.lake, tables.SERVING, [serving], {"data_date": DAY1 - dt.timedelta(days=1)})
     days.run("load_vectors", DAY1)
-    assert days.held() == ["a"]
+    assert days.held() == days.held(version="f00d") == ["a"]
     refused = days.rows(tables.QUARANTINE, DAY1)
     assert [(row["table"], row["rule"], row["row_key"]) for row in refused] == [
         ("gold.embeddings", "video_id_too_long", long_id), ("gold.hashes", "video_id_too_long", long_id),

@@ -149,5 +149,5 @@ def test_a_row_that_another_writer_removes_during_the_repair_is_an_error(days, m
         return real(*given)
 
     monkeypatch.setattr(reconcile, "repair", raced)
-    with pytest.raises(VectorStoreError, match=f"{STILL}: their ids are not known"):
+    with pytest.raises(VectorStoreError, match=f"{STILL}: v4 is missing"):
         days.run("reconcile", DAY1)

@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import signal
+import time
 from pathlib import Path
 
 import mlflow
@@ -77,6 +78,7 @@ def test_a_model_is_registered_once_with_its_settings_and_figures_and_is_right(o
     (model,), (run,) = seen.models, seen.runs
     assert model.tags == {"model_version": version, "snapshot_id": snapshot.snapshot_id, "data_date": str(DAY)}
     assert (model.run_id, run.info.status) == (run.info.run_id, "FINISHED")
+    assert model.description.startswith(f"# {version}\n")  # its card
     wanted = {"ranks": "2", "launcher": "torch", "epochs": "12", "classes": "4", "snapshot_id": snapshot.snapshot_id}
     assert wanted.items() <= run.data.params.items()
     history = seen.client.get_metric_history(run.info.run_id, "loss")
@@ -125,12 +127,13 @@ def test_a_training_whose_rank_was_killed_registers_nothing_and_goes_on_from_its
     def kill(text):
         lake.said.append(text)
         if not killed and text.startswith("epoch 1") and list(run.scratch.glob("train/checkpoint-*.pt")):
-            killed.append(int((run.scratch / "train/rank-1.pid").read_text()))
-            os.kill(killed[0], signal.SIGKILL)
+            os.kill(int((run.scratch / "train/rank-1.pid").read_text()), signal.SIGKILL)
+            killed.append(time.monotonic())
 
     run.progress = kill
     with pytest.raises(TrainingError, match=r"rank 1 of 2 was killed \(SIGKILL\)"):
         train.main(run)
+    assert time.monotonic() - killed[0] < 60
     run.close()
     seen = Seen(lake)
     assert [len(seen.models), [r.info.status for r in seen.runs]] == [0, ["FAILED"]]

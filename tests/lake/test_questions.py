@@ -69,6 +69,9 @@ def plant_model(made):
     decided = {"decided_at": dt.datetime(2026, 1, 1), "previous_version": None, "reason": "r"}
     made.write(tables.PROMOTIONS, [promoted("m1", "s1") | decided], BEFORE, decided_by="gates")
     made.write(tables.PROMOTIONS, [promoted("m2", "s2") | decided], DAY, decided_by="gates")
+    # a person promotes another and goes back to it within the day
+    said = [promoted(model, "s2") | decided | {"decided_at": dt.datetime(2026, 1, 2, hour)} for hour, model in ((9, "m0"), (10, "m2"))]
+    made.write(tables.PROMOTIONS, said, DAY, decided_by="ann")
     serving = {"model_version": "m2", "embedding_collection": "e", "hash_collection": "h", "videos": 4}
     made.write(tables.SERVING, [serving], DAY)
     steps = {"source_sha256": "0" * 64, "steps": 1, "dimension": 1, "values": [1.0]}

@@ -17,6 +17,7 @@ WRITES = [
     f"DELETE FROM {NAME} where video_id = 'a'",
     f"insert into {NAME} select * from {NAME}",
     f"with x as (select * from {NAME}) insert into {NAME} select * from x",
+    f"with x as (select * from {NAME}) insert into identifier('{NAME}') select * from x",
     f"from {NAME} insert into {NAME} select *",
     f"insert overwrite {NAME} select * from {NAME} where false",
     "with x as (select 1 a) insert overwrite directory '/tmp/none' using parquet select * from x",
@@ -40,6 +41,17 @@ WRITES = [
     "set spark.sql.ansi.enabled = false",
     f"select 1; delete from {NAME}",
 ]
+RUNS = [
+    "select transform(1) using 'touch {made}' as (a string)",
+    "with x as (select transform(1) using 'touch {made}' as (a string)) select * from x",
+    "select (with x as (select transform(1) using 'touch {made}' as (a string)) select a from x)",
+    "select 1 where exists (from (select 1 a) select transform(a) using 'touch {made}' as (b string))",
+    "explain select transform(1) using 'touch {made}' as (a string)",
+    "select reflect('java.lang.System', 'setProperty', 'reelhouse.asked', 'x')",
+    "select 1 where (select Java_Method('java.lang.System', 'setProperty', 'reelhouse.asked', 'x')) is null",
+    "with x as (select try_reflect('java.lang.System', 'setProperty', 'reelhouse.asked', 'x') a) select * from x",
+    "select identifier('ref' || 'lect')('java.lang.System', 'setProperty', 'reelhouse.asked', 'x')",
+]
 READS = [
     f"select count(*) n from {NAME}",
     f"with x as (select * from {NAME}) select count(*) from x;",
@@ -52,6 +64,8 @@ READS = [
     f"describe table {NAME}",
     f"describe history {NAME}",
     f"explain select * from {NAME}",
+    "select transform(array(1, 2), x -> x + 1)",
+    f"with x as (select (select max(video_id) from {NAME}) a) select * from x where exists (select * from {NAME})",
 ]  # fmt: skip
 
 
@@ -73,6 +87,14 @@ def test_what_would_change_something_is_refused_and_changes_nothing(small, state
         assert "`reelhouse delete VIDEO_ID` removes a video" in str(refused.value)
     table = DeltaTable(small.lake.path(tables.DELETIONS))
     assert (table.version(), table.to_pandas()["video_id"].tolist()) == (0, ["a"])
+
+
+@pytest.mark.parametrize("statement", RUNS)
+def test_a_question_runs_no_program_and_no_java(spark, small, tmp_path, statement):
+    with pytest.raises(ReadOnlyError, match="no transform, reflect"):
+        answer(small.lake, statement.format(made=tmp_path / "made"), 5)
+    assert not (tmp_path / "made").exists()
+    assert spark._jvm.java.lang.System.getProperty("reelhouse.asked") is None
 
 
 @pytest.mark.parametrize("statement", READS)

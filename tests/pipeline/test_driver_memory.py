@@ -10,7 +10,6 @@ import io
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -21,8 +20,11 @@ from jobs import (
     detect_label_noise,
     embed_text,
     evaluate,
+    extract,
     find_copies,
     fold_labels,
+    import_labels,
+    ingest,
     load_vectors,
     mine_tags,
     predict,
@@ -31,13 +33,13 @@ from jobs import (
     select_for_labeling,
     serve,
     tag_videos,
+    train,
 )
 from reelhouse import tables
-from reelhouse.features import Layout
-from reelhouse.models import ModelConfig
-from reelhouse.models.network import MultimodalNetwork, dump
+from reelhouse.pipeline import load_jobs
 from reelhouse.training.version import version_of
-from tests.jobs.small_lake import LEAVES, NEXT, SmallLake, _features
+from tests.deliveries import deliver
+from tests.jobs.small_lake import DAY, LEAVES, NEXT, SmallLake, _features
 from tests.turns import WHOLE_DAYS
 
 TURN = (WHOLE_DAYS, 200)
@@ -102,15 +104,10 @@ def picture():
     return buffer.getvalue()
 
 
-def candidate(lake):
-    """A model with weights by chance, registered as what was trained on the day's snapshot, and approved by a person."""
+def approve(lake):
+    """A person makes champion what was trained on the day's snapshot."""
     (snapshot,) = lake.rows(tables.SNAPSHOTS)
     version = version_of(snapshot.snapshot_id, lake.settings.training)
-    torch.manual_seed(1)
-    layout = Layout.from_json(snapshot.layout)
-    registry = lake.services.registry
-    content = dump(MultimodalNetwork(ModelConfig("category", tuple(snapshot.label_ids), layout, 16)))
-    registry.register(registry.start(version, {}).run_id, version, content, {})
     facts = {"snapshot_id": snapshot.snapshot_id, "decision": "promoted", "decided_by": "anna", "reason": "to see what it says"}
     decided = {"model_version": version, "decided_at": dt.datetime(2026, 1, 1), **facts}
     lake.write(tables.PROMOTIONS, [decided], decided_by="anna")
@@ -122,13 +119,32 @@ def test_the_guard_stops_a_job_that_collects_more(limited, lake):
         everything.do(find_copies)
 
 
+TAKEN_IN = (ingest, import_labels, extract)
+OF_PLANTED = (
+    clean_text, embed_text, find_copies, fold_labels, sample_by_density, detect_label_noise, mine_tags, tag_videos, build_training_set,
+    train, evaluate, predict, load_vectors, reconcile, serve,
+)  # fmt: skip
+
+
+def test_every_job_is_looked_at():
+    looked_at = {job.__name__.removeprefix("jobs.") for job in (*TAKEN_IN, *OF_PLANTED, select_for_labeling)}
+    assert looked_at == {job.name for job in load_jobs()}
+
+
+def test_what_is_delivered_does_not_go_through_the_driver(limited, tmp_path):
+    deliver(tmp_path / "in", DAY, [{"video_id": v, "title": f"{WORDS[i % 7]} {i}", "category": LEAVES[i % 4]} for i, v in enumerate(IDS)])
+    lake = SmallLake(limited, tmp_path / "lake", sources__deliveries=str(tmp_path / "in"), **FITTING)
+    for job in TAKEN_IN:
+        lake.do(job)
+    taken_in = {table.name: lake.lake.read(table).count() for table in (tables.VIDEO_ARRIVALS, tables.LABEL_EVENTS)}
+    assert taken_in == {"bronze.video_arrivals": VIDEOS, "bronze.label_events": VIDEOS}
+
+
 def test_no_job_of_a_day_brings_a_table_to_the_driver(limited, lake):
-    for job in (clean_text, embed_text, find_copies, fold_labels, sample_by_density, detect_label_noise, mine_tags, tag_videos):
+    for job in OF_PLANTED:
         lake.do(job)
-    lake.do(build_training_set)
-    candidate(lake)
-    for job in (evaluate, predict, load_vectors, reconcile, serve):
-        lake.do(job)
+        if job is train:
+            approve(lake)
     (judged,) = {r.rows for r in lake.rows(tables.EVALUATIONS) if r.slice == "all"}
     assert judged == lake.settings.gates.rows_max
     record = lake.do(select_for_labeling, NEXT)

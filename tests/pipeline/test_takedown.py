@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from reelhouse import tables
 from reelhouse.errors import LockedError
 from reelhouse.lake import Lake
-from reelhouse.report.content import anchor_of
+from reelhouse.report.content import anchor_of, mention_of
 from reelhouse.takedown import pseudonym, purge, take_down
 from tests.jobs.small_lake import DAY, NEXT, SmallLake
 
@@ -85,6 +88,22 @@ def test_a_purge_puts_one_pseudonym_wherever_another_videos_row_names_the_gone_o
     assert [r.row_key for r in small.lake.read(tables.QUARANTINE).collect()] == [name]
     days = {action["partitionValues"]["data_date"] for action in added_since(small.lake.path(tables.COPIES), versions["silver.copies"])}
     assert days == {str(DAY)}  # what names nobody is left as it is
+
+
+@pytest.mark.parametrize(
+    ("video_id", "named", "others"),
+    [
+        ("12", ["lacks 2 videos (11, 12), which", "(12, 13)", "'12' is missing", "/in/12.mp4 is no video", "row \"12\"", "[12]"],
+         ["12 videos", "trained in 12 s", "accuracy 0.12 (12 s)", "2026-01-12", "(1, 212)", "112", "12.5", "at 12:30"]),
+        ("123456789", ["123456789 is missing", "of 123456789: x"], ["1234567890", "x123456789"]),
+        ("a.b", ["a.b is missing", "(a.b)", "/in/a.b.mp4"], ["aXb", "ba.b", "a.bc"]),
+    ],
+)  # fmt: skip
+def test_an_id_is_found_in_a_text_and_a_figure_is_none(spark: SparkSession, video_id: str, named: list[str], others: list[str]):
+    pattern = mention_of(["zzz", video_id])
+    assert [text for text in (*named, *others) if re.search(pattern, text)] == named
+    rows = spark.createDataFrame([(text,) for text in (*named, *others)], "text string").where(F.col("text").rlike(pattern))
+    assert [row.text for row in rows.collect()] == named
 
 
 def test_a_takedown_and_a_purge_remove_the_reports_that_show_or_name_the_video(small):

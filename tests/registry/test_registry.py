@@ -1,3 +1,5 @@
+from itertools import product
+
 import pytest
 
 from reelhouse.errors import ModelNotFoundError, RegistryError
@@ -93,19 +95,48 @@ def test_of_two_unfinished_attempts_one_goes_on_and_the_other_is_marked_killed(o
     assert registry.start("v1", {}).run_id == newer.info.run_id
 
 
-def test_registering_again_after_a_cut_at_any_point_makes_no_second_version(open_registry, monkeypatch):
-    registry = open_registry()
+CHANGES = ("log_artifact", "create_registered_model", "set_terminated", "create_model_version")  # all that `register` asks of MLflow
+
+
+class Cut(BaseException):
+    """Nothing that the registry does comes after it, as with a process that is killed."""
+
+
+def cutting(action, when):
+    def wrapped(*arguments, **named):
+        if when == "after":
+            action(*arguments, **named)
+        raise Cut
+
+    return wrapped
+
+
+def test_registering_that_is_cut_at_any_point_shows_a_whole_version_or_none_and_again_makes_no_second(open_registry, monkeypatch):
+    registry, what = open_registry(), (b"model", {"snapshot_id": "s1"}, "# A card")
     run = registry.start("v1", {})
-    for step in ("create_model_version", "set_terminated"):
+    seen = []
+    for step, when in product(CHANGES, ("before", "after")):
         with monkeypatch.context() as patch:
-            patch.setattr(registry._client, step, lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
-            with pytest.raises(KeyboardInterrupt):
-                registry.register(run.run_id, "v1", b"model", {})
-        assert open_registry().start("v1", {}).run_id == run.run_id
-    registry.register(run.run_id, "v1", b"model", {})
-    registry.register(run.run_id, "v1", b"model", {})
-    assert [v.tags["model_version"] for v in registry._versions()] == ["v1"]
-    assert registry._client.get_run(run.run_id).info.status == "FINISHED"
+            patch.setattr(registry._client, step, cutting(getattr(registry._client, step), when))
+            # once the version is there, nothing is left to make
+            with pytest.raises(Cut):
+                registry.register(run.run_id, "v1", *what)
+        other = open_registry()
+        seen.append(other.exists("v1"))
+        assert seen[-1] or other.start("v1", {}).run_id == run.run_id, "a training that was cut off goes on in its run"
+    assert seen == [False] * 7 + [True]
+    assert_whole(registry, run.run_id)
+    registry.register(run.run_id, "v1", *what)
+    assert_whole(registry, run.run_id)
+
+
+def assert_whole(registry, run_id):
+    """One version, with tags and card, of a run that is finished."""
+    (version,) = registry._versions()
+    assert version.tags == {"model_version": "v1", "snapshot_id": "s1"}
+    assert (version.description, version.run_id) == ("# A card", run_id)
+    assert registry._client.get_run(run_id).info.status == "FINISHED"
+    assert registry.load("v1") == b"model"
 
 
 def test_a_version_whose_file_is_gone_counts_as_not_there(open_registry, place):

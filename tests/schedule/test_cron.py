@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -19,7 +20,7 @@ from pyspark.sql import SparkSession
 
 from reelhouse import tables
 from reelhouse.cli.schedule import _logs_of
-from reelhouse.errors import LockedError, SettingsError
+from reelhouse.errors import LockedError, SettingsError, StorageError
 from reelhouse.lake import Lake
 from reelhouse.schedule import cron, nightly
 from reelhouse.settings import CONF, load
@@ -100,12 +101,71 @@ def test_a_failed_night_is_told_with_its_status_cause_and_next_step_and_a_good_o
     assert Lake(spark, str(folder / "the 'lake'")).read(tables.VIDEO_ARRIVALS).count() == 12
 
 
-def test_while_a_night_is_at_work_the_next_one_says_so_and_leaves(folder: Path, line: str):
-    with nightly.only_one(folder / "the 'lake'" / "logs"):
-        locked = as_cron_does(line, folder)
+def test_while_a_night_is_at_work_the_next_one_leaves_says_how_its_day_is_run_and_tells_of_it(
+    folder: Path, line: str, tmp_path: Path, yesterday: dt.date
+):
+    with nightly.only_one(folder / "the 'lake'" / "logs", DAY):
+        locked = as_cron_does(f"{line} --set 'alerts.on_failure=tee {tmp_path / 'told'}'", folder)
     assert locked.returncode == LockedError.exit_code
-    assert locked.stderr.startswith("reelhouse: an earlier scheduled run is still at work (lock ")
-    assert len(locked.stderr.splitlines()) == 1
+    (said,) = locked.stderr.splitlines()
+    assert said.startswith("reelhouse: an earlier scheduled run is still at work (lock ")
+    assert f"), so {yesterday} was not run and won't be by itself; once that has ended: cd " in said
+    command = shlex.split(said.split("once that has ended: ")[1])
+    assert command[:3] == ["cd", str(folder), "&&"]
+    assert Path(command[3]).name == "reelhouse"
+    assert command[4:9] == ["daily", "--date", str(yesterday), "--conf", str(folder / "the site's.yml")]
+    alert = json.loads((tmp_path / "told").read_text())
+    assert (alert["kind"], alert["date"]) == ("failed", str(yesterday))
+    assert alert["text"] == said.replace("reelhouse: ", "LockedError: ", 1)
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that the run of a day, which does nothing more, appends its date to."""
+    script, ran = tmp_path / "program", tmp_path / "ran"
+    script.write_text(f"#!/bin/sh\necho $3 >> {ran}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(nightly, "PROGRAM", str(script))
+    return ran
+
+
+def test_a_night_waits_for_the_one_before_where_the_settings_say_so(
+    tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, program: Path
+):
+    typed = typing_in(tmp_path, spark, monkeypatch)
+    words = ("schedule", "run", "--date", str(DAY), "--root", "w", "--set", "runs.when_locked=wait", "--set")
+    with nightly.only_one(tmp_path / "w" / "logs", DAY):
+        with pytest.raises(LockedError, match=rf"still at work after 0\.005 minutes \(runs\.wait_minutes\) .*, so {DAY} was not run"):
+            typed(*words, "runs.wait_minutes=0.005")
+        assert not program.exists()
+    held, over = threading.Event(), threading.Event()
+
+    def night_before() -> None:
+        with nightly.only_one(tmp_path / "w" / "logs", DAY):
+            held.set()
+            over.wait(60)
+
+    threading.Thread(target=night_before).start()
+    assert held.wait(60)
+    threading.Timer(1, over.set).start()
+    typed(*words, "runs.wait_minutes=5")
+    assert over.is_set()
+    assert program.read_text() == f"{DAY}\n"
+
+
+def test_a_folder_of_logs_that_can_not_be_used_is_told(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").write_text("no folder")
+    words = ("--set", f"schedule.logs={tmp_path / 'file'}", "--set", f"alerts.on_failure=tee {tmp_path / 'told'}")
+    with pytest.raises(StorageError, match=r"the folder of the logs, .*, can't be used"):
+        typing_in(tmp_path, spark, monkeypatch)("schedule", "run", "--date", str(DAY), *words)
+    assert json.loads((tmp_path / "told").read_text())["text"].startswith("StorageError: the folder of the logs, ")
+
+
+def test_where_a_cluster_is_told_of_comes_with_the_line_and_secrets_do_not():
+    cluster = {name: f"/etc/{name}" for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR", "SPARK_CONF_DIR", "PYSPARK_PYTHON")}
+    line = cron.cron_line("12:00", Path("/a"), [], cluster | {"AWS_SECRET_ACCESS_KEY": "sesame", "HOME": "/root"})
+    assert line.startswith(f"0 12 * * * cd /a && env {' '.join(f'{name}={value}' for name, value in cluster.items())} ")
+    assert "sesame" not in line
 
 
 @pytest.mark.parametrize(("zone", "at", "safe"), [("Europe/Helsinki", "02:00", "03:00"), ("Europe/Berlin", "01:30", "02:30")])

@@ -99,11 +99,20 @@ def test_what_the_container_is_given_are_settings(objects: dict[str, dict], tmp_
 def test_a_pod_that_begins_late_or_again_runs_the_day_of_its_slot(objects: dict[str, dict]):
     (container,) = objects["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     assert container["args"][:2] == ["--slot", "$(JOB_NAME)"]
-    due = due_at("reelhouse-daily-29456910")  # the controller's way: minutes since 1970
-    assert due == dt.datetime(2026, 1, 3, 4, 30, tzinfo=dt.UTC)
-    with pytest.raises(SettingsError, match="wants the name of a Job that a CronJob made"):
-        due_at("reelhouse-daily-by-hand")
+    due = dt.datetime(2026, 1, 3, 4, 30, tzinfo=dt.UTC)
+    for late in (dt.timedelta(minutes=-59), dt.timedelta(0), dt.timedelta(hours=30), dt.timedelta(days=30)):
+        assert due_at("reelhouse-daily-29456910", due + late) == due  # the controller's way: minutes since 1970
     assert objects["CronJob"]["spec"]["startingDeadlineSeconds"] >= 24 * 3600  # else a day behind a long one is left out
+
+
+@pytest.mark.parametrize("name", ["by-hand", "2", "20260102", "29456910", "29500172", ""])
+def test_a_job_made_by_hand_with_a_name_that_tells_no_day_runs_none(name: str):
+    now = dt.datetime(2026, 2, 2, 4, 31, tzinfo=dt.UTC)  # 30 days and a minute after minute 29456910
+    with pytest.raises(SettingsError, match=rf"one of the last 30 days; got 'reelhouse-daily-{name}'\. Give a Job") as refused:
+        due_at(f"reelhouse-daily-{name}", now)
+    named, runs = str(refused.value).split("`kubectl create job --from=cronjob/reelhouse-daily ")[1].split("` runs ")
+    assert due_at(named, now) == now
+    assert runs == "2026-02-01"
 
 
 def test_two_values_for_parts_of_one_setting_are_both_kept(tmp_path: Path):

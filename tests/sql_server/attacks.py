@@ -1,4 +1,4 @@
-"""What a client might try in order to change the lake, and the hash by which it shows that nothing did."""
+"""What a client might try in order to change the lake or to learn what is no table's, and the hash by which it shows that nothing did."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ SETTINGS = [
     "set spark.databricks.delta.retentionDurationCheck.enabled=false",
     "set spark.sql.sources.partitionOverwriteMode=dynamic",
     "set spark.sql.scripting.enabled=true",
+    "set spark.sql.variable.substitute=true",
+    "set spark.sql.catalog.other=org.apache.spark.sql.execution.datasources.v2.jdbc.JDBCTableCatalog",
+    "set spark.sql.catalog.other.url=jdbc:derby:memory:other",
 ]
 
 
 def writes(root: Path) -> list[str]:
-    """Statements each of which writes below the root where nothing holds it back."""
+    """Statements each of which changes what is below the root where nothing holds it back."""
     path = f"{root}/tables/silver/video_text"
     return [
         "insert into silver.video_text select * from silver.video_text",
@@ -72,6 +75,28 @@ def refused(root: Path) -> list[str]:
         "select java_method('java.lang.System', 'exit', 1)",
         "select identifier('ref' || 'lect')('java.lang.System', 'exit', 1)",
         "select 1 order by try_reflect('java.lang.System', 'exit', 1)",
+        "select '${env:HOME}'",
+        "select '${system:java.home}', '${spark.app.name}'",
+        "set spark.sql.session.timeZone=${env:HOME}",
+        "set spark.hadoop.fs.s3a.secret.key",
+        "explain set spark.app.name",
+        "set spark.sql.session.timeZone.not",
+        "use other",
+        "use namespace other",
+        "explain use spark_catalog.other",
+        "set catalog other",
+        "show namespaces in other",
+        "show tables in other.app",
+        "show views in other",
+        "describe namespace other.app",
+        "describe other.app.people",
+        "show columns in other.app.people",
+        "select other.app.f(1)",
+        "select * from other.app.people",
+        f"describe history '{path}'",
+        f"describe detail delta.`{path}`",
+        f"select * from table_changes_by_path('{path}', 0)",
+        f"select * from table_changes('delta.`{path}`', 0)",
     ]
 
 
@@ -83,6 +108,14 @@ QUESTIONS = [
     "select transform(array(1, 2), x -> x + 1)",
     "values 1",
     "use silver",
+    "use spark_catalog.silver",
+    "show databases",
+    "describe database gold",
+    "set",
+    "set -v",
+    "set spark.sql.session.timeZone",
+    "set spark.sql.shuffle.partitions=3",
+    "select * from range(2)",
     "show tables",
     "describe history silver.video_text",
     "explain select 1",

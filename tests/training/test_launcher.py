@@ -151,12 +151,18 @@ def test_ranks_end_when_the_process_that_asked_for_them_is_gone(tmp_path):
     code = "from pathlib import Path; from reelhouse.training.launcher import *; "
     code += f"run_ranks(Path({str(folder)!r}), Launch('horovod', 2, '', 600))"
     asker = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": "libs"})
-    deadline = time.monotonic() + 120
-    while not (folder / "progress.jsonl").exists() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    asker.kill()
-    asker.wait()
-    deadline = time.monotonic() + 30
+    try:
+        deadline = time.monotonic() + 600
+        while not (folder / "progress.jsonl").exists() and time.monotonic() < deadline:
+            assert asker.poll() is None
+            time.sleep(0.2)
+        assert (folder / "progress.jsonl").exists(), "the ranks never began"
+        ranks = [int((folder / f"rank-{number}.pid").read_text()) for number in (0, 1)]
+        assert {*ranks} <= {process.pid for process in processes_on(folder)}
+    finally:
+        asker.kill()
+        asker.wait()
+    deadline = time.monotonic() + 60
     while processes_on(folder) and time.monotonic() < deadline:
         time.sleep(0.5)
     assert processes_on(folder) == []

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import signal
-import subprocess
-import sys
-import threading
 import time
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
+from reelhouse import settings as settings_module
 from reelhouse.errors import SettingsError, StorageError, VectorStoreError
-from reelhouse.vectors import EMBEDDING, FIELDS, HASH, FullLoad, VectorStore, import_folder, only
-from reelhouse.vectors.bulk import gathered, write_file
+from reelhouse.vectors import EMBEDDING, HASH, FullLoad, VectorStore, import_folder, only
 from tests.faults.survived import survives
 from tests.milvus_server import MilvusServer, running_server
-
-VERSION = "f00d"
-DAY = "2026-01-01"
-CHECKOUT = Path(__file__).resolve().parents[2]
+from tests.vectors.days import DAY1, DAY2, Days, unit
+from tests.vectors.on_server import DAY, VERSION, files_of, held, in_order, load_killed_at, loaded, reading, table, wanted
 
 
 @pytest.fixture(scope="module")
@@ -42,47 +33,6 @@ def store(server):
     for name in opened.list_collections():
         opened.call("drop_collection", name)
     opened.close()
-
-
-def table(count: int, *, kind: str = EMBEDDING, seed: int = 0, first: int = 0) -> pa.Table:
-    draw = np.random.default_rng(seed)
-    vectors = draw.normal(size=(count, 8)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    hashes = pa.array([code.tobytes() for code in draw.integers(0, 256, (count, 16), dtype=np.uint8)], pa.binary())
-    numbers = range(first, first + count)
-    columns = {
-        "video_id": [f"视频-{i:05d}" for i in numbers],
-        "vector": hashes if kind == HASH else pa.array(list(vectors), pa.list_(pa.float32())),
-        "checksum": pa.array(draw.integers(-(2**63), 2**63 - 1, count), pa.int64()),
-        "data_date": [DAY] * count,
-        "domain": [("food", "美食", 'it\'s "x"', "")[i % 4] for i in numbers],
-        "author": [f"author {i % 7}" if i % 5 else "" for i in numbers],
-        "published_at": pa.array([86_400 * (i % 10) for i in numbers], pa.int64()),
-    }
-    return pa.table({name: columns[name] for name in FIELDS}).take(draw.permutation(count))
-
-
-def files_of(rows: pa.Table, kind: str, folder: Path, size: int):
-    folder.mkdir(parents=True, exist_ok=True)
-    return [write_file(part, kind, folder / f"{n}") for n, part in enumerate(gathered(rows.to_batches(), size))]
-
-
-def loaded(store: VectorStore, kind: str, rows: pa.Table, folder: Path, size: int = 900) -> None:
-    files = files_of(rows, kind, folder, size)
-    made = FullLoad(store, kind, VERSION)
-    assert made.begin(128 if kind == HASH else 8)
-    made.import_files(files, at_once=2, minutes=2)
-    made.finish(sum(f.rows for f in files), sum(f.checksum for f in files) % 2**64, minutes=2)
-
-
-def held(store: VectorStore, kind: str = EMBEDDING, version: str = VERSION) -> dict[str, int]:
-    rows = list(store.ids_and_checksums(kind, version))
-    assert len(rows) == len(dict(rows)) == store.count(kind, version)
-    return dict(rows)
-
-
-def wanted(rows: pa.Table) -> dict[str, int]:
-    return dict(zip(rows["video_id"].to_pylist(), rows["checksum"].to_pylist(), strict=True))
 
 
 def test_files_that_were_imported_are_what_was_in_them_and_searched_by_the_nearest(store, tmp_path):
@@ -138,7 +88,6 @@ def test_rows_written_by_key_replace_and_those_deleted_are_gone(store, tmp_path)
     expected = {**wanted(rows), "视频-00003": 5, "new": 6}
     del expected["视频-00004"]
     assert held(store) == expected
-    assert store.newer(EMBEDDING, VERSION, than=DAY) == {"视频-00003", "new"}
 
 
 def test_a_load_of_other_rows_than_were_written_is_refused_and_seen_by_nobody(store, tmp_path):
@@ -169,114 +118,17 @@ def test_the_alias_moves_while_readers_read_and_old_collections_go(store, tmp_pa
     store.point_alias(EMBEDDING, "b2")
     assert (store.alias_of(EMBEDDING), store.alias_of(HASH)) == ("video_embedding__b2", None)
     with reading(store._uri) as seen:
-        begin = time.monotonic()
         store.point_alias(EMBEDDING, "c3")
         store.point_alias(EMBEDDING, "c3")
-        while seen[-1:] != ["c3"]:
-            assert time.monotonic() - begin < 5
-            time.sleep(0.01)
-    assert set(seen) == {"b2", "c3"}
+        seen.wait_until(lambda: seen.nearest[-1:] == ["c3"])
+    assert in_order(seen.nearest) == ["b2", "c3"]
     assert store.keep_only(["b2", "c3"]) == ["video_embedding__a1"]
     assert store.list_collections() == ["video_embedding__b2", "video_embedding__c3"]
 
 
-class reading:  # noqa: N801 - used as a context
-    """Searches by the alias in a loop; what came first each time, or the error."""
-
-    def __init__(self, uri: str) -> None:
-        self.uri, self.seen, self.stop = uri, [], threading.Event()
-
-    def __enter__(self) -> list:
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-        while not self.seen:
-            time.sleep(0.01)
-        return self.seen
-
-    def run(self) -> None:
-        from pymilvus import MilvusClient
-
-        client, query = MilvusClient(self.uri, timeout=10), np.ones(8, np.float32)
-        while not self.stop.is_set():
-            try:
-                named = {"output_fields": ["video_id"], "consistency_level": "Strong", "timeout": 10}
-                (hits,) = client.search(EMBEDDING, data=[query], limit=1, **named)
-                self.seen.append(hits[0]["entity"]["video_id"] if hits else "nothing")
-            except Exception as error:  # noqa: BLE001 - the test compares what was seen
-                self.seen.append(repr(error))
-
-    def __exit__(self, *error: object) -> None:
-        self.stop.set()
-        self.thread.join(20)
-
-
-# One process that forks another for each step: it dies there by SIGKILL, and the next one begins where it left the server.
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from reelhouse.vectors import EMBEDDING, FullLoad, VectorStore
-from tests.vectors.test_server import files_of, load_again
-def dying(action, method, when):
-    def wrapped(name, *arguments, **named):
-        if (name, when) == (method, "before"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = action(name, *arguments, **named)
-        if name == method:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-    return wrapped
-uri, folder, *steps = sys.argv[1:]
-for number, step in enumerate(steps):
-    child = os.fork()
-    if not child:
-        store = VectorStore(uri, "", "unused", 500)
-        store.call, store.call_connection = (dying(a, *step.split()) for a in (store.call, store.call_connection))
-        load_again(store, Path(folder) / str(number))
-        os._exit(0)
-    print(step, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-LOADED = 1500
-
-
-def load_again(store: VectorStore, folder: Path) -> None:
-    """As the job does."""
-    made = FullLoad(store, EMBEDDING, VERSION)
-    if made.begin(8):
-        files = files_of(table(LOADED), EMBEDDING, folder, 800)
-        made.import_files(files, 2, 2)
-        made.finish(LOADED, sum(f.checksum for f in files) % 2**64, 2)
-
-
-def killed_at(server: MilvusServer, store: VectorStore, folder: Path, steps: list[str], *, older: bool) -> list[str]:
-    """Load, killed at each step in turn, then whole; returns what a reader by the alias saw that was neither version's row.
-
-    older: the alias stands for a collection of the name that the new one takes; else for another version's.
-    """
-    if older:
-        loaded(store, EMBEDDING, table(1000, seed=5), folder / "older")
-        store.point_alias(EMBEDDING, VERSION)
-    else:
-        store.ensure(EMBEDDING, "served", 8)
-        store.upsert(EMBEDDING, "served", [("served", table(1)["vector"][0].as_py(), 1, DAY)])
-        store.point_alias(EMBEDDING, "served")
-    with reading(server.uri) as seen:
-        command = [sys.executable, "-W", "ignore", "-c", KILLED, server.uri, str(folder), *steps]
-        environment = {**os.environ, "PYTHONPATH": f"{CHECKOUT}/libs:{CHECKOUT}"}
-        done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=300, check=False)
-        assert done.stdout.splitlines() == [f"{step} {-signal.SIGKILL}" for step in steps], done.stderr[-2000:]
-        load_again(store, folder / "last")
-        store.point_alias(EMBEDDING, VERSION)
-        end = len(seen)
-        while len(seen) == end:
-            time.sleep(0.01)
-    assert held(store) == wanted(table(LOADED))
-    assert [name for name in store.list_collections() if name.endswith("loading")] == []
-    return [s for s in seen if not s.startswith(("served", "视频-"))]
-
-
 def test_a_load_killed_at_any_step_leaves_each_row_once_when_run_again_and_readers_see_no_gap(server, store, tmp_path):
     steps = ["create_collection after", "do_bulk_insert after", "create_index after", "rename_collection before"]
-    assert killed_at(server, store, tmp_path, steps, older=False) == []
+    load_killed_at(server, store, tmp_path, steps, in_place=False)
 
 
 @survives(
@@ -285,36 +137,48 @@ def test_a_load_killed_at_any_step_leaves_each_row_once_when_run_again_and_reade
     sees="`Milvus at … does not answer within 60 s (vectors.timeout_seconds)`; searches go on as soon as it is back",
     mends="start it, then the same command: the load begins anew",
 )
-def test_a_server_that_is_killed_is_a_named_error_and_after_its_restart_the_load_is_made_again(tmp_path):
-    rows = table(600)
+def test_a_server_that_is_killed_is_a_named_error_and_after_its_restart_searches_go_on_and_the_load_is_made_again(lake, tmp_path):
+    old, new = {f"v{i}": i / 10 for i in range(8)}, {f"v{i}": (9 - i) / 10 for i in range(10)}
+    nearest = ("v0", "v9")  # to the angle 0
     with running_server(tmp_path / "milvus") as server:
-        store = VectorStore(server.uri, "", "unused", 500, timeout_seconds=3)
-        made = FullLoad(store, EMBEDDING, VERSION)
-        made.begin(8)
-        files = files_of(rows, EMBEDDING, tmp_path / "files", 200)
-        killed = killing_after_first_import(store, server)
-        begin = time.monotonic()
-        with pytest.raises(VectorStoreError, match=r"does not answer within 3 s \(vectors\.timeout_seconds\)"):
-            made.import_files(files, 1, 1)
-        assert len(killed) == 1
-        assert time.monotonic() - begin < 30
-        store.close()
-        server.start()
-        patient = VectorStore(server.uri, "", "unused", 500, timeout_seconds=60)
-        loaded(patient, EMBEDDING, rows, tmp_path / "again")
-        assert held(patient) == wanted(rows)
-        patient.close()
+        values = {"storage.root": lake.root, "vectors.uri": server.uri, "vectors.import_folder": str(tmp_path / "import")}
+        values |= {"vectors.import_rows": 3, "vectors.timeout_seconds": 10}
+        days = Days(lake, settings_module.load(values=values))
+        days.predicted(DAY1, old, "encoder-old")
+        for job in ("load_vectors", "serve"):
+            days.run(job, DAY1)
+        days.predicted(DAY2, new, "encoder-new")
+        with reading(server.uri, unit(0.0)) as seen:
+            killed = killing_after_first_import(days.store, server)
+            with pytest.raises(VectorStoreError, match=r"does not answer within 10 s \(vectors\.timeout_seconds\)"):
+                days.run("load_vectors", DAY2)
+            assert len(killed) == 1
+            assert time.monotonic() - killed[0] < 120
+            days.services.close()
+            server.start()
+            seen.wait_until(lambda: (seen.nearest[-1], seen.counts[-1]) == (nearest[0], len(old)))
+            again = Days(lake, settings_module.load(values=values))
+            assert again.held(version="encoder-old") == sorted(old)
+            for job in ("load_vectors", "serve"):
+                again.run(job, DAY2)
+            seen.ask_again()
+        for answers, wanted_ones in ((seen.nearest, nearest), (seen.counts, (len(old), len(new)))):
+            told = in_order([None if isinstance(answer, Exception) else answer for answer in answers])
+            assert told == [wanted_ones[0], None, *wanted_ones]
+        for kind in (EMBEDDING, HASH):
+            assert again.held(kind, "encoder-new") == sorted(new)
+        again.services.close()
 
 
-def killing_after_first_import(store: VectorStore, server: MilvusServer) -> list[int]:
-    """Replaces the store's call by one that kills the server when the first file is on its way."""
-    done: list[int] = []
+def killing_after_first_import(store: VectorStore, server: MilvusServer) -> list[float]:
+    """Replaces the store's call by one that kills the server when the first file is on its way; returns a list that then holds when."""
+    done: list[float] = []
     action = store.call_connection
 
     def wrapped(method: str, *arguments):
         result = action(method, *arguments)
         if method == "do_bulk_insert" and not done:
-            done.append(result)
+            done.append(time.monotonic())
             server.kill()
         return result
 

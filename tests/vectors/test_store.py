@@ -98,16 +98,7 @@ def test_rows_of_later_dates_are_told_apart(store):
     filled(store, 5)
     store.upsert(EMBEDDING, VERSION, [("v0002", unit_vectors(1)[0], 9, NEXT_DAY)])
     assert (store.count(EMBEDDING, VERSION), store.count(EMBEDDING, VERSION, upto=DAY)) == (5, 4)
-    assert store.newer(EMBEDDING, VERSION, than=DAY) == {"v0002"}
     assert [i for i, _ in store.ids_and_checksums(EMBEDDING, VERSION, upto=DAY)] == ["v0000", "v0001", "v0003", "v0004"]
-
-
-def test_too_many_rows_of_later_dates_are_an_error_and_not_a_full_memory(store, monkeypatch):
-    filled(store, 3)
-    monkeypatch.setattr("reelhouse.vectors.store.NEWER_MAX", 2)
-    assert store.newer(EMBEDDING, VERSION, than=DAY) == set()
-    with pytest.raises(VectorStoreError, match=r"video_embedding__encoder_12ab holds 3 vectors of days after 2025-12-31, more than the 2 "):
-        store.newer(EMBEDDING, VERSION, than="2025-12-31")
 
 
 def test_search_equals_brute_force(store):
@@ -185,7 +176,6 @@ def test_ids_with_quotes_are_ids_like_any_other(store, seed):
         store.upsert(EMBEDDING, VERSION, [(video_id, v, i, DAY) for i, (video_id, v) in enumerate(zip(ids, vectors, strict=True))])
     held = {video_id: i for i, video_id in enumerate(ids)}
     assert list(store.ids_and_checksums(EMBEDDING, VERSION)) == list(held.items())
-    assert store.newer(EMBEDDING, VERSION, than="2025-12-31") == set(ids)
     assert store.similar(VERSION, vectors[3], 1)[0][0] == ids[3]
     for gone in (*HOSTILE[:9], "absent'", '" or "'):
         assert store.forget([gone]) == (1 if held.pop(gone, None) is not None else 0)

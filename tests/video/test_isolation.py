@@ -2,6 +2,8 @@ import gc
 import os
 import signal
 import struct
+import subprocess
+import sys
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,6 +17,8 @@ from reelhouse.errors import ReelhouseError
 from reelhouse.video.isolation import IsolatedReader
 from reelhouse.video.reading import Extracted, Reader
 from tests.video.made_videos import level, write_video
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class Faulty:
@@ -109,9 +113,46 @@ def test_a_bug_is_an_error_and_no_refusal(reader, capfd: pytest.CaptureFixture[s
     assert "TypeError: a program that is wrong" in capfd.readouterr().err
 
 
-def test_a_process_whose_parent_is_killed_ends_without_a_word(reader, capfd: pytest.CaptureFixture[str]):
-    process = psutil.Process(reader.read("v", "a", None).columns["pid"])
-    reader._connection.send(("v", "slow", None))
-    reader._connection.close()  # as the kernel does it
-    process.wait(30)
-    assert capfd.readouterr().err == ""
+# A process that holds a reader, as a Python worker of Spark does; it says which process reads, and asks for a last video.
+HOLDER = """
+import sys, time
+from reelhouse import settings
+from reelhouse.video.isolation import IsolatedReader
+from tests.video.test_isolation import Faulty
+reader = IsolatedReader(settings.load().video, Faulty)
+print(reader.read("v", "a", None).columns["pid"], flush=True)
+if sys.argv[1] == "at work":
+    reader.read("v", "slow", None)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("state", ["at work", "idle"])
+def test_a_process_whose_parent_is_killed_ends_without_a_word(state: str, tmp_path: Path):
+    path = os.pathsep.join([str(CHECKOUT / "libs"), str(CHECKOUT)])
+    with (tmp_path / "said").open("wb") as said:
+        holder = psutil.Popen(
+            [sys.executable, "-c", HOLDER, state], env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=said
+        )
+    try:
+        process = psutil.Process(int(holder.stdout.readline()))
+        assert process.ppid() == holder.pid
+        time.sleep(0.3)  # so that the last video was asked for; it takes a second
+        assert process.is_running()
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    deadline = time.monotonic() + 60
+    while not has_ended(process):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert (tmp_path / "said").read_text() == ""
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Also where nobody asks how: it is a zombie then."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_lake, settings_of
-from reelhouse.errors import SettingsError
+from reelhouse.errors import LockedError, SettingsError, StorageError
 from reelhouse.oncall import Alert, Trouble, next_step, tell
 from reelhouse.settings import pair, plain_secrets
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Run a day every night: cron, Kubernetes, spark-submit.")
 
 At = Annotated[str | None, typer.Option(help="HH:MM, instead of schedule.at")]
+
+# a Job may wait behind a long one or be tried again; the clocks of two machines differ
+_SLOT_OLD_MINUTES, _SLOT_AHEAD_MINUTES = 30 * 1440, 60
 
 
 def _scheduled(
@@ -94,31 +97,47 @@ def run(
 
     settings, words = _scheduled(conf, values, root)
     options = [*_files(conf), *words]
-    due = due_at(slot) if slot else dt.datetime.now(dt.UTC)
+    now = dt.datetime.now(dt.UTC)
+    due = due_at(slot, now) if slot else now
     day = day_of(date) if date else due.date() - dt.timedelta(days=1)
     if not log:
         night, file = nightly.run_day(day, options, None), None
     else:
         logs = _logs_of(settings)
-        with nightly.only_one(logs):
-            file = logs / f"{day}.log"
-            night = nightly.run_day(day, options, file)
+        file = logs / f"{day}.log"
+        minutes = settings.runs.wait_minutes if settings.runs.when_locked == "wait" else 0
+        try:
+            with nightly.only_one(logs, day, options, minutes):
+                night = nightly.run_day(day, options, file)
+        except (LockedError, StorageError) as error:  # no run began that could tell of it
+            _tell_of(settings, day, f"{type(error).__name__}: {error}")
+            raise
     if night.status > nightly.KILLED:  # it could not tell of that itself
-        cause = nightly.headline(night)
-        alert = Alert("failed", str(day), settings.storage.root, cause, (Trouble("", cause, next_step(cause, day)),))
-        tell(settings.alerts.on_failure, alert, settings.alerts.timeout_seconds, print)
+        _tell_of(settings, day, nightly.headline(night))
     if night.status:
         for line in nightly.summary(night, options, file, lambda day: _troubles(settings, day)):
             print(line)
         raise typer.Exit(night.status)
 
 
-def due_at(slot: str) -> dt.datetime:
-    """When a Job of a CronJob was due: its name ends in minutes since 1970. A retry of it hours later is for the same day."""
-    minutes = slot.rpartition("-")[2]
-    if not minutes.isdecimal():
-        raise SettingsError(f"--slot wants the name of a Job that a CronJob made, as reelhouse-daily-29384760, got {slot!r}")
+def due_at(slot: str, now: dt.datetime) -> dt.datetime:
+    """When a Job of a CronJob was due: its name ends in minutes since 1970. A retry of it hours later is for the same day.
+
+    SettingsError where the name says nothing of the kind, as that of a Job that a person made: a wrong day would be run.
+    """
+    minutes, newest = slot.rpartition("-")[2], int(now.timestamp()) // 60
+    if not minutes.isdecimal() or not -_SLOT_AHEAD_MINUTES <= newest - int(minutes) <= _SLOT_OLD_MINUTES:
+        raise SettingsError(
+            "--slot wants the name of a Job that a CronJob made, which ends in the minute since 1970 that it was due, one of the last "
+            f"{_SLOT_OLD_MINUTES // 1440} days; got {slot!r}. Give a Job made by hand such a name, of the day after the one to run; "
+            f"`kubectl create job --from=cronjob/reelhouse-daily reelhouse-daily-{newest}` runs {now.date() - dt.timedelta(days=1)}"
+        )
     return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(minutes=int(minutes))
+
+
+def _tell_of(settings: Settings, day: dt.date, cause: str) -> None:
+    alert = Alert("failed", str(day), settings.storage.root, cause, (Trouble("", cause, next_step(cause, day)),))
+    tell(settings.alerts.on_failure, alert, settings.alerts.timeout_seconds, print)
 
 
 def _logs_of(settings: Settings) -> Path:

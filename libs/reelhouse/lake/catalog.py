@@ -38,7 +38,8 @@ def has_current(table: Table) -> bool:
 def register(lake: Lake, statement: str | None = None) -> None:
     """Make the names that a statement uses (all names if it is None) known to the session.
 
-    A table that was never written is an empty view, so that a question about it is answered by no rows, not an error.
+    A table that was never written is an empty view, so that a question about it is answered by no rows, not an error. One of an earlier
+    version of Reelhouse is a view too, in which the columns that it lacks are null.
     """
     definitions = _view_definitions()
     wanted = _with_parts(_used(statement), definitions) if statement is not None else set(names())
@@ -65,12 +66,17 @@ def _register_table(lake: Lake, table: Table) -> None:
         if held.get("Type") == "MANAGED":  # its files would go with its name
             raise StorageError(f"the catalog's own table {table.name} is not Reelhouse's: rename it, or use another spark.metastore")
         spark.sql(f"DROP {'VIEW' if held.get('Type') == 'VIEW' else 'TABLE'} {table.name}")  # the files are not the catalog's: they stay
+    missing = lake.missing_columns(table) if exists else table.columns
+    stored = table.name if not missing else f"{table.name}__stored"
     if exists:
-        spark.sql(f"CREATE TABLE {table.name} USING DELTA COMMENT {quoted(table.comment)} LOCATION {quoted(lake.path(table))}")
+        spark.sql(f"DROP TABLE IF EXISTS {stored}")
+        spark.sql(f"CREATE TABLE {stored} USING DELTA COMMENT {quoted(table.comment)} LOCATION {quoted(lake.path(table))}")
+    if not missing:
         return
     named = ", ".join(f"`{c.name}` COMMENT {quoted(c.comment)}" for c in table.columns)
-    columns = ", ".join(f"CAST(NULL AS {c.type}) AS `{c.name}`" for c in table.columns)
-    spark.sql(f"CREATE VIEW {table.name} ({named}) COMMENT {quoted(table.comment)} AS SELECT {columns} WHERE false")
+    columns = ", ".join(f"CAST(NULL AS {c.type}) AS `{c.name}`" if c in missing else f"`{c.name}`" for c in table.columns)
+    rows = f"FROM {stored}" if exists else "WHERE false"
+    spark.sql(f"CREATE VIEW {table.name} ({named}) COMMENT {quoted(table.comment)} AS SELECT {columns} {rows}")
 
 
 def _view_definitions() -> dict[str, tuple[str, str, dict[str, str]]]:
@@ -99,7 +105,8 @@ def _newest_sql(table: Table, name: str, how: str) -> str:
     unit = table.unit
     grouped = ", ".join([*unit, "max(data_date) AS data_date"])
     newest = f"SELECT {grouped} FROM {table.name}" + (f" GROUP BY {', '.join(unit)}" if unit else "")
-    matches = " AND ".join([*(f"t.{c} = {name}.{c}" for c in unit), f"t.data_date {how} {name}.data_date"])
+    # <=>: a part of a unit that came with a later version is null in older rows
+    matches = " AND ".join([*(f"t.{c} <=> {name}.{c}" for c in unit), f"t.data_date {how} {name}.data_date"])
     return f" LEFT SEMI JOIN ({newest}) {name} ON {matches}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ class TableHealth:
     """What is wrong with a table's files, and how it stands.
 
     damaged: log entries that can't be read. missing: the number of an entry that is not there. lost_checkpoint: the file that
-    `_last_checkpoint` names and that is not there; reaches_back: whether the log's entries go back to the first, which makes up for it.
+    `_last_checkpoint` names and that is not there or can't be read; reaches_back: whether the log's entries go back to the first, which
+    makes up for it.
     lost: files that the table refers to and that are not there, or have other bytes. left: bytes of files that it no longer refers to,
     written before a given time.
     """
@@ -46,7 +47,7 @@ def table_health(root: Path, table: Table, *, left_before: float, thorough: bool
         return None
     if damaged := [entry.path for entry in damaged_entries(log)]:
         return TableHealth(table.name, damaged)
-    checkpoint, lost = _last_checkpoint(log)
+    version, held, lost = _last_checkpoint(log)
     reaches_back = (log / f"{0:020d}.json").exists()
     if lost and not reaches_back:
         return TableHealth(table.name, lost_checkpoint=lost, reaches_back=False)
@@ -54,7 +55,7 @@ def table_health(root: Path, table: Table, *, left_before: float, thorough: bool
     missing = next((n for n in range(numbers[0], numbers[-1]) if n not in numbers), None) if numbers else None
     if missing is not None:
         return TableHealth(table.name, missing=missing)
-    active, optimized = _active(log, None if lost else checkpoint)
+    active, optimized = _active(log, version, held)
     paths = {folder / unquote(path): size for path, size in active.items()}
     gone = [p for p, size in paths.items() if not _is_there(p, size, thorough)]
     left = sum(p.stat().st_size for p in folder.rglob("*.parquet") if log not in p.parents and p not in paths and _older(p, left_before))
@@ -74,8 +75,8 @@ def newest_start(root: Path) -> dt.datetime | None:
     log = folder / "_delta_log"
     if not entries(log):
         return None
-    checkpoint, lost = _last_checkpoint(log)
-    active, _ = _active(log, None if lost else checkpoint)
+    version, held, _ = _last_checkpoint(log)
+    active, _ = _active(log, version, held)
     found = [value for path in active for value in pq.ParquetFile(folder / unquote(path)).read(["started_at"])["started_at"].to_pylist()]
     return max((value.replace(tzinfo=dt.UTC) for value in found), default=None)
 
@@ -97,26 +98,36 @@ def _older(path: Path, before: float) -> bool:
         return False
 
 
-def _last_checkpoint(log: Path) -> tuple[Path | None, Path | None]:
-    """The checkpoint that is named as the last, and the same again where it is not there."""
+def _last_checkpoint(log: Path) -> tuple[int, dict[str, int], Path | None]:
+    """Version of the checkpoint that is named as the last, and path -> bytes of the files that it holds; -1 and none without one.
+
+    Its own path where it is not there or can't be read, with which it counts as none.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
-        version = json.loads((log / "_last_checkpoint").read_text(encoding="utf-8"))["version"]
-    except (OSError, ValueError, KeyError):  # Delta looks for one itself then
-        found = sorted(log.glob("*.checkpoint.parquet"))
-        return (found[-1], None) if found else (None, None)
+        version = int(json.loads((log / "_last_checkpoint").read_text(encoding="utf-8"))["version"])
+    except (OSError, ValueError, KeyError, TypeError):  # Delta looks for one itself then
+        version = max((int(path.name[:20]) for path in log.glob("*.checkpoint.parquet")), default=-1)
+    if version < 0:
+        return -1, {}, None
     path = log / f"{version:020d}.checkpoint.parquet"
-    return path, None if path.exists() else path
+    try:
+        rows = pq.read_table(path, columns=["add"])["add"].to_pylist()
+    except (OSError, ValueError, KeyError, pa.ArrowException):
+        return -1, {}, path
+    return version, {row["path"]: row["size"] for row in rows if row and row["path"]}, None
 
 
-def _active(log: Path, checkpoint: Path | None) -> tuple[dict[str, int], dt.datetime | None]:
-    """Path -> bytes of the files that a table refers to, and when it was last compacted as far as its log reaches."""
-    active: dict[str, int] = {}
+def _active(log: Path, version: int, held: Mapping[str, int]) -> tuple[dict[str, int], dt.datetime | None]:
+    """Path -> bytes of the files that a table refers to, and when it was last compacted as far as its log reaches.
+
+    held: those of the checkpoint of that version.
+    """
+    active = dict(held)
     optimized = None
-    if checkpoint is not None:
-        import pyarrow.parquet as pq
-
-        active = {row["path"]: row["size"] for row in pq.read_table(checkpoint, columns=["add"])["add"].to_pylist() if row and row["path"]}
-    for action in _actions(log, int(checkpoint.name[:20]) if checkpoint else -1):
+    for action in _actions(log, version):
         if "add" in action:
             active[action["add"]["path"]] = action["add"]["size"]
         elif "remove" in action:

@@ -57,8 +57,7 @@ class Lake:
 
     def missing_columns(self, table: Table) -> list[Column]:
         """Columns that the table should have and, written by an earlier version of Reelhouse, has not."""
-        there = set(self._delta(table).columns)
-        return [column for column in table.columns if column.name not in there]
+        return _missing(table, self._stored(table))
 
     def _newest_version(self, table: Table, known: int) -> int:
         """The newest commit in the table's log, -1 if there is none. known: a version to count on from, which costs one look."""
@@ -143,6 +142,12 @@ class Lake:
         return rows.join(gone.hint("broadcast"), on="video_id", how="left_anti").select(*rows.columns)
 
     def _delta(self, table: Table) -> DataFrame:
+        """Rows as stored; columns that an earlier version of Reelhouse did not write are null: who only reads can't add them."""
+        rows = self._stored(table)
+        missing = [f"CAST(NULL AS {column.type}) AS `{column.name}`" for column in _missing(table, rows)]
+        return rows.selectExpr("*", *missing) if missing else rows
+
+    def _stored(self, table: Table) -> DataFrame:
         return self.spark.read.format("delta").load(self.path(table))
 
     # -- writing
@@ -249,6 +254,10 @@ class Lake:
     def is_marked(self, name: str) -> bool:
         return self._filesystem_path(f"{self.root}/markers/{name}").exists()
 
+    def marks(self) -> list[str]:
+        """Names of all marks that stand."""
+        return sorted(self._filesystem_path(f"{self.root}/markers").names())
+
     def _filesystem_path(self, path: str) -> _HadoopPath:
         return _HadoopPath(self.spark, path)
 
@@ -273,6 +282,11 @@ class _HadoopPath:
 
     def delete(self) -> None:
         self._system.delete(self._path, False)
+
+
+def _missing(table: Table, rows: DataFrame) -> list[Column]:
+    there = set(rows.columns)
+    return [column for column in table.columns if column.name not in there]
 
 
 def _check_schema(table: Table, rows: DataFrame) -> None:

@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reelhouse.lake.environment import Environment, installed
 from reelhouse.lake.trouble import storage_errors
+from reelhouse.settings import plain_secrets
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -60,8 +61,10 @@ def start_session(settings: SparkSettings, *, scratch: Path | None = None) -> Sp
     """Start (or return) the Spark session.
 
     scratch: folder for Spark's temporary files; a fresh temporary folder if not given. In embedded mode nothing listens
-    beyond loopback. With a master other than local[...], the package is shipped to the executors as a zip file.
+    beyond loopback. With a master other than local[...], the package is shipped to the executors as a zip file. Secrets among further
+    Spark settings are on no command line.
     """
+    from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
     environment = installed()
@@ -73,13 +76,16 @@ def start_session(settings: SparkSettings, *, scratch: Path | None = None) -> Sp
     os.environ.setdefault("SPARK_LAUNCHER_OPTS", _NO_COUNTERS)
     scratch = scratch or Path(tempfile.mkdtemp(prefix="reelhouse-"))
     scratch.mkdir(parents=True, exist_ok=True)
-    builder = SparkSession.builder.appName("reelhouse").master(settings.master)
-    for name, value in (_options(settings, environment, scratch) | settings.extra).items():
-        builder = builder.config(name, value)
+    options: dict[str, Any] = {"spark.app.name": "reelhouse", "spark.master": settings.master}
+    options |= _options(settings, environment, scratch) | settings.extra
     if settings.metastore:
-        builder = builder.config("spark.hadoop.hive.metastore.uris", settings.metastore).enableHiveSupport()
+        options |= {"spark.hadoop.hive.metastore.uris": settings.metastore, "spark.sql.catalogImplementation": "hive"}
+    secrets = plain_secrets(settings.extra)
+    arguments = SparkConf(loadDefaults=False).setAll([(name, value) for name, value in options.items() if name not in secrets])
     with storage_errors(f"starting Spark, whose temporary files are in {scratch},"), _output_to(scratch / "spark.log"):
-        session = builder.getOrCreate()
+        # What is known when Java starts becomes arguments of its command line, which every user of the machine sees.
+        SparkContext._ensure_initialized(conf=arguments)
+        session = SparkSession.builder.config(map=options).getOrCreate()  # the secrets too, over a connection of this process's own
     archived = f"#{ARCHIVED_PACKAGE}" in (session.conf.get("spark.archives", "") or "")  # by a line of `reelhouse schedule submit`
     if not settings.master.startswith("local[") and not archived:
         session.sparkContext.addPyFile(str(package_archive(scratch)))

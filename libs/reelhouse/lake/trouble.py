@@ -43,7 +43,8 @@ def damage(text: str) -> DamagedTableError | None:
         table, in_log, date = _place(path)
         lost = "is lost" if why == "FILE_NOT_EXIST" else "is damaged: its bytes are not those that were written"
         if in_log:
-            return DamagedTableError(f"{table or 'a table'}: {path}, a part of its log, {lost}. {REPAIR}", table)
+            mend = CHECKPOINT if path.endswith(".checkpoint.parquet") else REPAIR
+            return DamagedTableError(f"{table or 'a table'}: {path}, a part of its log, {lost}. {mend}", table)
         return DamagedTableError(f"{table or 'a table'}: its file {path} {lost}. {_written_again(table, date)}", table, date)
     if found := _LOG_GAP.search(text):
         return DamagedTableError(
@@ -52,6 +53,7 @@ def damage(text: str) -> DamagedTableError | None:
     return None
 
 
+CHECKPOINT = "Remove that file, then run `reelhouse maintain`: the log's entries say the same"
 REPAIR = "`reelhouse repair` takes it out and says which days must run again"
 
 

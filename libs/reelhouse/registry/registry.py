@@ -124,16 +124,16 @@ class Registry:
     # -- training
 
     def start(self, model_version: str, parameters: Mapping[str, Any]) -> TrainingRun:
-        """The MLflow run for training this version: the one that an earlier attempt left unfinished, else a new one.
+        """The MLflow run for training this version, which is not registered: that of an earlier attempt, else a new one.
 
-        Of several unfinished ones the newest goes on and the others are marked KILLED.
+        Of several the newest goes on and the others are marked KILLED.
         """
         if not self._may_write:
             raise ModelNotFoundError(
                 f"a replay takes its models from {self.uri}, and {model_version} is not registered there: code, settings or rows differ "
                 "from those that it was trained with"
             )
-        open_runs = [r for r in self._runs(model_version) if r.info.status != "FINISHED" and r.data.tags.get("superseded") != "yes"]
+        open_runs = [r for r in self._runs(model_version) if r.data.tags.get("superseded") != "yes"]
         for old in open_runs[1:]:
             self._client.set_tag(old.info.run_id, "superseded", "yes")
             self._client.set_terminated(old.info.run_id, status="KILLED")
@@ -164,8 +164,10 @@ class Registry:
         """Marks a run as failed; a later attempt goes on from its checkpoints."""
         self._client.set_terminated(run_id, status="FAILED")
 
-    def register(self, run_id: str, model_version: str, content: bytes, tags: Mapping[str, str]) -> None:
-        """Stores the model, registers it and finishes the run. Doing it again, whole or after a cut, changes nothing."""
+    def register(self, run_id: str, model_version: str, content: bytes, tags: Mapping[str, str], card: str = "") -> None:
+        """Stores the model, finishes the run and registers it, last and in one step with its tags and its card (Markdown): whoever finds
+        it registered need not look whether an attempt was cut off. Doing it again, whole or after a cut, changes nothing.
+        """
         from mlflow.exceptions import MlflowException
 
         with tempfile.TemporaryDirectory() as folder:
@@ -177,11 +179,11 @@ class Registry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+        self._client.set_terminated(run_id, status="FINISHED")
         if self._find(model_version) is None:
             source = f"{self._client.get_run(run_id).info.artifact_uri}/{Path(_MODEL).parent}"
-            # with its tag in one step: a version without one could not be told apart
-            self._client.create_model_version(self.name, source, run_id=run_id, tags={_TAG: model_version, **tags})
-        self._client.set_terminated(run_id, status="FINISHED")
+            tags = {_TAG: model_version, **tags}
+            self._client.create_model_version(self.name, source, run_id=run_id, tags=tags, description=card)
         self._find(model_version)
 
     def set_alias(self, alias: str, model_version: str) -> None:

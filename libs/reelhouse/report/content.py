@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
@@ -162,3 +164,22 @@ class Report:
 def anchor_of(video_id: str) -> str:
     """A name for links that any id fits in; by it a report that shows a video is found again."""
     return hashlib.sha256(video_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def mention_of(video_ids: Iterable[str]) -> str:
+    """A regular expression, of Python's and of Java's, for one of the ids in a text, not as a part of a longer word.
+
+    A number of a few digits counts only where it stands as an id does, in quotes or brackets, in a list or as a file's name: else the
+    12 of `12 videos` and of `0.12` would be the video 12.
+    """
+    numbers: list[str] = []
+    others: list[str] = []
+    for video_id in video_ids:
+        (numbers if re.fullmatch(rf"[0-9]{{1,{_FIGURE_DIGITS}}}", video_id) else others).append(re.escape(video_id))
+    either = [rf"(?<!\w)(?:{'|'.join(others)})(?!\w)"] if others else []
+    if numbers:
+        either.append(rf"(?:(?<=[(\['\"`/])|(?<=, ))(?:{'|'.join(numbers)})(?=[)\]'\"`,:]|\.[a-z])")
+    return "|".join(either)
+
+
+_FIGURE_DIGITS = 8  # figures in a text are hardly longer

@@ -12,12 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from markupsafe import escape
-
 from reelhouse.errors import SettingsError
 from reelhouse.lake.trouble import storage_errors
 from reelhouse.report import pages
-from reelhouse.report.content import anchor_of
+from reelhouse.report.content import anchor_of, mention_of
 from reelhouse.report.reading import read_report
 
 if TYPE_CHECKING:
@@ -58,11 +56,12 @@ def forget_videos(lake: Lake, video_ids: Iterable[str]) -> list[Path]:
     folder = Path(lake.root) / FOLDER
     if not lake.is_local or not folder.is_dir():
         return []
-    gone = [(anchor_of(video_id), re.compile(rf"(?<!\w){re.escape(escape(video_id))}(?!\w)")) for video_id in video_ids]
+    gone = list(video_ids)
+    anchors, named = [anchor_of(video_id) for video_id in gone], re.compile(mention_of(gone)) if gone else None
 
     def shows(content: str) -> bool:
-        words = _TAG.sub(" ", content)
-        return any(anchor in content or name.search(words) for anchor, name in gone)
+        words = html.unescape(_TAG.sub(" ", content))
+        return any(anchor in content for anchor in anchors) or bool(named and named.search(words))
 
     removed = []
     with storage_errors(f"removing reports from {folder}"):

@@ -11,7 +11,17 @@ from reelhouse.errors import SettingsError
 from reelhouse.schedule import PROGRAM
 
 # cron starts commands with next to no environment; of these a run depends on those that are set
-KEPT = ("JAVA_HOME", "REELHOUSE_CACHE", "REELHOUSE_CONF_DIR", "REELHOUSE_ENVIRONMENT")
+KEPT = (
+    "JAVA_HOME",
+    "REELHOUSE_CACHE",
+    "REELHOUSE_CONF_DIR",
+    "REELHOUSE_ENVIRONMENT",
+    # of a cluster: spark.master=yarn does not start without the first or the second
+    "HADOOP_CONF_DIR",
+    "YARN_CONF_DIR",
+    "SPARK_CONF_DIR",
+    "PYSPARK_PYTHON",
+)
 
 
 def cron_line(at: str, folder: Path, words: Sequence[str], environ: Mapping[str, str], zone: dt.tzinfo | None = None) -> str:

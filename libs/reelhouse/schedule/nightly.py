@@ -40,16 +40,24 @@ class Night:
 
 
 @contextmanager
-def only_one(logs: Path) -> Iterator[None]:
-    """Held during a run: yesterday's may take longer than a day. LockedError for the second, StorageError without the folder."""
+def only_one(logs: Path, date: dt.date, words: Sequence[str] = (), minutes: float = 0) -> Iterator[None]:
+    """Held during the run of a date: that of the date before may take longer than a day.
+
+    words: further options of the run. LockedError, with the command that runs the date, for the second that waited so many minutes;
+    StorageError without the folder.
+    """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(logs / "schedule.lock", timeout=0)
+    lock = FileLock(logs / "schedule.lock", timeout=60 * minutes)
     try:
         logs.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
-        raise LockedError(f"an earlier scheduled run is still at work (lock {lock.lock_file}); this one leaves") from error
+        waited = f" after {minutes:g} minutes (runs.wait_minutes)" if minutes else ""
+        raise LockedError(
+            f"an earlier scheduled run is still at work{waited} (lock {lock.lock_file}), so {date} was not run and won't be by itself; "
+            f"once that has ended: {_by_hand(date, words)}"
+        ) from error
     except OSError as error:
         raise StorageError(f"the folder of the logs, {logs}, can't be used: {error}. Mend the permissions or set schedule.logs.") from error
     with lock:
@@ -115,7 +123,11 @@ def summary(night: Night, words: Sequence[str], log: Path | None, troubles_on: C
         yield f"  not run: {', '.join(trouble.job for trouble in waiting)}"
     if not troubles or night.status == 3:
         yield from (f"  {line}" for line in night.last_words)
-    again = shlex.join([PROGRAM, "daily", "--date", str(night.date), *words])
-    yield f"again: cd {shlex.quote(str(Path.cwd()))} && {again}"
+    yield f"again: {_by_hand(night.date, words)}"
     if log:
         yield f"log: {log}"
+
+
+def _by_hand(date: dt.date, words: Sequence[str]) -> str:
+    """What a person types to run the date as the schedule does."""
+    return f"cd {shlex.quote(str(Path.cwd()))} && {shlex.join([PROGRAM, 'daily', '--date', str(date), *words])}"

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reelhouse import tables
 from reelhouse.errors import ServerError, SettingsError
@@ -44,8 +44,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     check_listening(chosen)
     check_port(chosen.host, chosen.port)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    _stop_when_told(stop)
     scratch = Path(tempfile.mkdtemp(prefix="reelhouse-sql-"))
     os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
     _keep_from_writing(settings, [scratch, Path(os.devnull)], say)
@@ -53,17 +52,18 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     delta = {"spark.driver.extraClassPath": os.pathsep.join(installed().jars)}
     spark = settings.spark.model_copy(update={"extra": options(chosen, scratch) | delta | settings.spark.extra})
     lake = Lake(start_session(spark, scratch=scratch), settings.storage.root)
+    _stop_when_told(stop)  # starting Spark took SIGINT for itself
     try:
         written = _written(lake)
         catalog.register(lake)
-        take_questions_only(lake.spark)
-        _start(lake.spark, chosen)
+        hold_settings = take_questions_only(lake.spark)
+        hold_settings(_start(lake.spark, chosen))
         say(f"listening: jdbc:hive2://{chosen.host}:{chosen.port}")
-        _stay(lake, written, chosen.refresh_seconds, stop, say)
+        _stay(lake, written, chosen.refresh_seconds, scratch, stop, say)
         say("ended")
     finally:
         _end_java(lake.spark)
-        for left in scratch.iterdir():  # the folder itself lies where this process may not write any more
+        for left in scratch.iterdir() if scratch.is_dir() else ():  # the folder itself lies where this process may not write any more
             shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
 
 
@@ -151,12 +151,17 @@ def _keep_from_writing(settings: Settings, except_below: list[Path], say: Callab
         )
 
 
-def _start(spark: SparkSession, chosen: SqlServerSettings) -> None:
+def _stop_when_told(stop: threading.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+
+def _start(spark: SparkSession, chosen: SqlServerSettings) -> Any:
     from py4j.protocol import Py4JJavaError
 
     jvm = spark.sparkContext._jvm
     try:
-        jvm.org.apache.spark.sql.hive.thriftserver.HiveThriftServer2.startWithContext(spark._jsparkSession.sqlContext())  # type: ignore[union-attr]
+        return jvm.org.apache.spark.sql.hive.thriftserver.HiveThriftServer2.startWithContext(spark._jsparkSession.sqlContext())  # type: ignore[union-attr]
     except Py4JJavaError as error:
         cause = error.java_exception
         while cause.getCause() is not None:
@@ -178,7 +183,7 @@ def _written(lake: Lake) -> set[str]:
     return {table.name for table in tables.ALL.values() if lake.exists(table)}
 
 
-def _stay(lake: Lake, written: set[str], refresh_seconds: float, stop: threading.Event, say: Callable[[str], None]) -> None:
+def _stay(lake: Lake, written: set[str], refresh_seconds: float, scratch: Path, stop: threading.Event, say: Callable[[str], None]) -> None:
     """Until told to stop. What is written to a known table is seen by itself; one written for the first time is made known here."""
     java = lake.spark.sparkContext._gateway.proc  # type: ignore[union-attr]
     looked = time.monotonic()
@@ -187,6 +192,10 @@ def _stay(lake: Lake, written: set[str], refresh_seconds: float, stop: threading
             if stop.wait(_LOOK_SECONDS):  # both were told to end, as a service manager does
                 return
             raise ServerError(f"Java, in which the SQL server runs, ended with status {java.returncode}; start it again")
+        try:
+            os.utime(scratch)  # else another command would take it for a killed run's once nobody asked anything for a day
+        except FileNotFoundError:
+            raise ServerError(f"the SQL server's folder {scratch} is gone, and it may not make it again; start it again") from None
         if time.monotonic() - looked < refresh_seconds:
             continue
         try:

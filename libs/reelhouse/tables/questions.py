@@ -185,7 +185,7 @@ MODEL_COMPARISON = View(
     "gold.model_comparison",
     "A model against the champion of that day, both on the same frozen set: metric by slice, and what was gained.",
     """WITH promoted AS (
-         SELECT data_date, min_by(model_version, struct(decided_by = 'gates', model_version)) AS model_version
+         SELECT data_date, max_by(model_version, struct(decided_by <> 'gates', decided_at, model_version)) AS model_version
          FROM ops.promotions WHERE decision = 'promoted' GROUP BY data_date),
        champions AS (
          SELECT e.data_date, max_by(p.model_version, p.data_date) AS champion_version

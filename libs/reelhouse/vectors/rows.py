@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,18 +30,14 @@ class Kind:
 KINDS = (Kind(EMBEDDING, tables.EMBEDDINGS, "vector"), Kind(HASH, tables.HASHES, "hash"))
 
 
-def wanted_rows(rows: DataFrame, kind: Kind, version: str, newer: Collection[str] = ()) -> DataFrame:
+def wanted_rows(rows: DataFrame, kind: Kind, version: str) -> DataFrame:
     """What the collection should hold of `rows` (of the kind's table): video_id, vector, data_date (text).
 
-    Left out: other versions, ids that are too long for Milvus, and `newer`: videos of which Milvus holds a vector of a
-    later date, which a rerun of an old date must not replace.
+    Left out: other versions, and ids that are too long for Milvus.
     """
     from pyspark.sql import functions as F
 
     wanted = rows.where((F.col("model_version") == version) & (F.octet_length("video_id") <= ID_BYTES_MAX))
-    if newer:
-        later = rows.sparkSession.createDataFrame([(i,) for i in newer], "video_id string")
-        wanted = wanted.join(later, on="video_id", how="left_anti")
     return wanted.select("video_id", F.col(kind.column).alias("vector"), F.col("data_date").cast("string").alias("data_date"))
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 PAGE = 5000  # ids a request when listing or deleting
 SERVER_PAGE = 16_384  # when listing from a server: it goes through the collection for each page, and gives no more at once
-NEWER_MAX = 2_000_000  # ids held in memory when an old date is run again; of 64 bytes about 250 MB
 K_MAX = 16384  # Milvus returns no more hits a search
 
 
@@ -134,9 +133,12 @@ class VectorStore:
     def forget(self, ids: Iterable[str]) -> int:
         """Remove videos from every collection, of all versions (a takedown); returns how many rows were there."""
         gone = list(ids)
-        # what a full load gathers is searched by nobody, and looked through for takedowns at its end
-        readable = [name for name in self.list_collections() if not name.endswith(schema.LOADING)] if gone else []
-        return sum(self._delete(name, gone) for name in readable)
+        return sum(self._delete(name, gone) for name in self.list_collections() if not self._is_gathered(name)) if gone else 0
+
+    def _is_gathered(self, name: str) -> bool:
+        """Whether a full load gathers rows there, which nobody searches and which it looks through for takedowns at its end. One that
+        was cut off may have pointed the alias already."""
+        return name.endswith(schema.LOADING) and not self.call("list_aliases", collection_name=name)["aliases"]
 
     def purge(self, ids: Iterable[str]) -> None:
         """Forget videos and remove their bytes: the embedded file is rewritten, a server is told to compact."""
@@ -145,7 +147,7 @@ class VectorStore:
         self.forget(ids)
         if self._file is None:
             for name in self.list_collections():
-                if name.endswith(schema.LOADING):
+                if self._is_gathered(name):
                     self.call("drop_collection", name)
                     continue
                 self.call("flush", name)
@@ -176,17 +178,6 @@ class VectorStore:
             name = collection_name(kind, version)
             for row in self.call("get", name, ids=page, output_fields=["video_id", "checksum"], **STRONG):
                 yield id_of(row["video_id"]), int(row["checksum"])
-
-    def newer(self, kind: str, version: str, than: str) -> set[str]:
-        """Ids of rows with data_date > than: a run of an earlier date leaves them alone. VectorStoreError above NEWER_MAX."""
-        count = self.count(kind, version) - self.count(kind, version, upto=than)
-        if count > NEWER_MAX:
-            raise VectorStoreError(
-                f"{collection_name(kind, version)} holds {count:,} vectors of days after {than}, more than the {NEWER_MAX:,} that a run of "
-                f"an old date can tell apart in memory. Run the last date instead: it loads all that is missing."
-            )
-        rows = self.pages(collection_name(kind, version), f'data_date > "{than}"', ["video_id"]) if count else ()
-        return {id_of(row["video_id"]) for row in rows}
 
     # -- search
 
