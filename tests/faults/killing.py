@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -46,8 +46,8 @@ CHANGES = {
 
 # so that a day of a dozen videos is enough to look for wrong labels, to train, and to choose by what was trained
 FEW_LABELS = {
-    "noise.minimum_labels": 6, "training.minimum_labels": 6, "sampling.cold_start_labels": 6, "sampling.budget": 3,
-    "sampling.active_budget": 3,
+    "noise.minimum_labels": 6, "training.minimum_labels": 6, "sampling.cold_start_labels": 6, "sampling.budget": 1,
+    "sampling.active_budget": 1,
 }  # fmt: skip
 
 
@@ -126,9 +126,10 @@ def kill(root: Path, deliveries: Path, date: dt.date, fatal: int, jobs: Sequence
     assert done.returncode == -signal.SIGKILL, f"phase {fatal}: {done.stderr[-3000:]}"
 
 
-def rows_of(lake: Lake) -> dict[str, tuple[int, str]]:
-    """Row count and hash of every table but the ledger, whose rows are the runs themselves."""
-    return {t.name: fingerprint(t, lake.read(t), inexact=True) for t in tables.ALL.values() if t is not tables.RUNS and lake.exists(t)}
+def rows_of(lake: Lake, names: Iterable[str] = tables.ALL) -> dict[str, tuple[int, str]]:
+    """Row count and hash of every table, or those named, but the ledger, whose rows are the runs themselves."""
+    wanted = [tables.ALL[name] for name in names if name != tables.RUNS.name]
+    return {table.name: fingerprint(table, lake.read(table), inexact=True) for table in wanted if lake.exists(table)}
 
 
 def services_hold(lake: Lake) -> dict[str, Any]:

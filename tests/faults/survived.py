@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from tests.turns import FAULTS, in_turn
 
-_ELSEWHERE = ("tests.jobs.test_train", "tests.vectors.test_server")  # tests beside what they test, run every time
+_ELSEWHERE = ("tests.jobs.test_train", "tests.vectors.test_server")  # tests beside what they test
 _HEADING = ("what happens", "what the user sees", "what mends it")
 _Test = TypeVar("_Test", bound=Callable[..., Any])
 

@@ -7,6 +7,7 @@ import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,11 +23,13 @@ from reelhouse.status import status_of
 from tests.deliveries import deliver, text_rows
 from tests.faults.killing import kill, opened, phases_of, rows_of, run_jobs, services_hold
 from tests.faults.survived import survives
+from tests.turns import FAULTS, in_turn
 from tests.video.made_videos import tone, write_video
 
 DAY1, DAY2 = dt.date(2026, 1, 1), dt.date(2026, 1, 2)
 JOBS = {job.name: job for job in load_jobs()}
 NAMES = list(JOBS)
+WITH_SERVICES = ["train", "evaluate", "predict", "load_vectors", "reconcile", "serve"]
 RARE = {"silver.text_encoders", "gold.tag_patterns"}  # written on days that bring much more than before
 # what comes besides a manifest, a line a day, with ids and times of the day
 SENT = {
@@ -63,6 +66,11 @@ def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
+def left_by(job: str, lake: Lake) -> tuple[Any, Any]:
+    """Rows of the tables that the job writes (a run can write no others), and what it leaves in MLflow and Milvus."""
+    return rows_of(lake, [*JOBS[job].writes, tables.QUARANTINE.name]), services_hold(lake) if job in WITH_SERVICES else None
+
+
 def with_words(words: str) -> np.ndarray:
     picture = Image.new("RGB", (320, 240), "white")
     ImageDraw.Draw(picture).text((40, 90), words, "black", ImageFont.load_default(60))
@@ -75,8 +83,18 @@ def with_words(words: str) -> np.ndarray:
     sees="the day is unfinished; `reelhouse status` names the job that was cut off",
     mends="the same command",
 )
-@pytest.mark.parametrize("job", NAMES)
+@pytest.mark.parametrize("job", [job for job in NAMES if job not in WITH_SERVICES])
 def test_a_job_killed_at_any_phase_and_run_again_leaves_what_an_undisturbed_run_does(spark: SparkSession, folder: Path, job: str):
+    kill_everywhere(spark, folder, job)
+
+
+@in_turn(FAULTS, seconds=700)
+@pytest.mark.parametrize("job", WITH_SERVICES)
+def test_a_job_that_asks_mlflow_or_milvus_leaves_the_same_there_too(spark: SparkSession, folder: Path, job: str):
+    kill_everywhere(spark, folder, job)
+
+
+def kill_everywhere(spark: SparkSession, folder: Path, job: str) -> None:
     calm, deliveries = folder / "calm", folder / "deliveries"
     # of this job only: this process' MLflow keeps an earlier job's database open, and SQLite refuses one whose file was replaced
     before, killed = folder / f"before-{job}", {}
@@ -89,7 +107,7 @@ def test_a_job_killed_at_any_phase_and_run_again_leaves_what_an_undisturbed_run_
     assert ran.status == "succeeded", ran.note
     empty = [name for name in {*JOBS[job].writes} - RARE if lake.read(tables.ALL[name]).where(F.col("data_date") == F.lit(DAY2)).isEmpty()]
     assert empty == [], "the job is not seen to write all that it writes"
-    wanted = (rows_of(lake), services_hold(lake))
+    wanted = left_by(job, lake)
     fatal = range(2, phases + 1, 2)  # the end of one is the beginning of the next
     for n in fatal:
         killed[n] = shutil.copytree(before, folder / f"killed-{job}-{n}")
@@ -99,6 +117,6 @@ def test_a_job_killed_at_any_phase_and_run_again_leaves_what_an_undisturbed_run_
         told = {trouble.job: trouble.cause for trouble in status_of(Lake(spark, str(root)), NAMES, DAY2).troubles}
         assert n == phases or told.get(job) == "it is at work now, or was cut off", f"killed at phase {n} of {phases}: {told}"
         run_jobs(spark, root, deliveries, DAY2, [job])
-        assert (rows_of(Lake(spark, str(root))), services_hold(Lake(spark, str(root)))) == wanted, f"killed at phase {n} of {phases}"
+        assert left_by(job, Lake(spark, str(root))) == wanted, f"killed at phase {n} of {phases}"
         shutil.rmtree(root)
     shutil.rmtree(before)

@@ -301,7 +301,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @survives(
     "the MLflow server is killed before or while a model is registered",
-    seconds=70,
+    seconds=120,
     sees="`the MLflow server at http://… (models.uri) does not answer`, within a minute",
     mends="start it, then the same command: training goes on from its checkpoint",
 )

@@ -133,7 +133,7 @@ def test_a_load_killed_at_any_step_leaves_each_row_once_when_run_again_and_reade
 
 @survives(
     "the Milvus server is killed during a load",
-    seconds=None,
+    seconds=120,
     sees="`Milvus at … does not answer within 60 s (vectors.timeout_seconds)`; searches go on as soon as it is back",
     mends="start it, then the same command: the load begins anew",
 )
