@@ -22,6 +22,7 @@ from reelhouse import tables
 from reelhouse.errors import ReelhouseError
 from reelhouse.lake import health
 from reelhouse.lake.environment import Environment, installed
+from reelhouse.pipeline import begun
 from reelhouse.scratch import cache_folder
 from reelhouse.settings import CONF, Settings
 
@@ -343,11 +344,11 @@ def _cut_off(root: Path) -> Iterator[Finding]:
     """Marks of jobs that began and did not end, and whose date no run is at work on."""
     marks = root / "markers"
     try:
-        found = [re.fullmatch(r"(\d{4}-\d\d-\d\d)-(\w+)", name) for name in sorted(os.listdir(marks))] if marks.is_dir() else []
+        found = begun(os.listdir(marks)) if marks.is_dir() else {}
     except OSError as error:
         yield Finding("warning", "runs", f"what was cut off can't be seen: {error}", _AS_ITS_USER)
         return
-    for date, job in (one.groups() for one in found if one):  # others are of no job
+    for date, job in sorted((day, name) for day, names in found.items() for name in names):
         try:
             at_work = _is_locked(root / "locks" / f"run-{date}.lock")
         except OSError as error:

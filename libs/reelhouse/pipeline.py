@@ -352,10 +352,10 @@ def marker(job: str, date: dt.date) -> str:
     return f"{date}-{job}"
 
 
-def begun(lake: Lake) -> dict[dt.date, set[str]]:
-    """Names of the jobs whose mark stands, by the date that they were run for."""
+def begun(marks: Iterable[str]) -> dict[dt.date, set[str]]:
+    """Names of the jobs that marks of a lake are of, by the date that they were run for; marks of other things are left out."""
     found: dict[dt.date, set[str]] = {}
-    for name in lake.marks():
+    for name in marks:
         if match := re.fullmatch(r"(\d{4}-\d{2}-\d{2})-(\w+)", name):
             found.setdefault(dt.date.fromisoformat(match[1]), set()).add(match[2])
     return found

@@ -66,7 +66,7 @@ def status_of(lake: Lake, jobs: Sequence[str], day: dt.date | None = None) -> St
     """
     from pyspark.sql import functions as F
 
-    runs, at_work = lake.read(tables.RUNS), begun(lake)
+    runs, at_work = lake.read(tables.RUNS), begun(lake.marks())
     newest = day or max([*at_work, *(r[0] for r in runs.agg(F.max("data_date")).collect() if r[0])], default=None)
     last = {r.job: r for r in runs.where(F.col("data_date") == F.lit(newest)).orderBy("started_at", "run_id").collect()}
     if newest is None or not (last or newest in at_work):
