@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -98,10 +98,10 @@ def opened(spark: SparkSession, root: Path, deliveries: Path) -> Iterator[Pipeli
         pipeline.close()
 
 
-def late_jobs(spark: SparkSession, root: Path, deliveries: Path, date: dt.date) -> list[str]:
-    """What `reelhouse plan` says must run for the date."""
+def late_jobs(spark: SparkSession, root: Path, deliveries: Path, date: dt.date, of: Collection[str] | None = None) -> dict[str, str]:
+    """Jobs (all, or of those named) that must run for the date, and why, as `reelhouse plan` says."""
     with opened(spark, root, deliveries) as pipeline:
-        return [name for name, why in pipeline.plan(date) if why]
+        return {name: why for name, why in pipeline.plan(date) if why and (of is None or name in of)}
 
 
 def run_jobs(spark: SparkSession, root: Path, deliveries: Path, date: dt.date, jobs: Sequence[str]) -> None:

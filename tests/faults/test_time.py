@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from reelhouse.lake import Lake, ledger
 from reelhouse.pipeline import Pipeline, days
 from reelhouse.replay import replay_days
 from tests.deliveries import deliver, text_rows
-from tests.faults.killing import rows_of, run_jobs
+from tests.faults.killing import late_jobs, opened, rows_of, run_jobs
 from tests.faults.survived import survives
 
 DAYS = [dt.date(2026, 1, day) for day in (1, 2, 3)]
@@ -54,7 +55,8 @@ def test_a_run_after_the_clock_was_set_back_counts_as_the_later_one(spark: Spark
     # as soon after the first as can be told: by the clock alone it would be thirty hours older
     assert began(lake) == {job: at + dt.timedelta(microseconds=1) for job, at in before.items()}
     assert lake.read(tables.VIDEO_TEXT).count() == 9
-    outcomes = pipeline_of(lake, deliveries).run_day(day, JOBS)
+    with opened(spark, tmp_path / "w", deliveries) as pipeline:
+        outcomes = pipeline.run_day(day, JOBS)
     assert {o.status for o in outcomes} == {"up to date"}
     deliver(deliveries, day, first)  # what the first run saw: the tables hold other rows now, so it must run
     run_jobs(spark, tmp_path / "w", deliveries, day, JOBS)
@@ -64,17 +66,6 @@ def test_a_run_after_the_clock_was_set_back_counts_as_the_later_one(spark: Spark
 def began(lake: Lake) -> dict[str, dt.datetime]:
     """When the latest run of each job began."""
     return {row.job: row["max(started_at)"] for row in lake.read(tables.RUNS).groupBy("job").agg({"started_at": "max"}).collect()}
-
-
-def pipeline_of(lake: Lake, deliveries: Path) -> Pipeline:
-    """To be asked what is up to date, as a user would."""
-    values = {"storage.root": lake.root, "sources.deliveries": str(deliveries), "spark.master": "local[2]"}
-    return Pipeline(settings_module.load(values=values), lake, lambda text: None)
-
-
-def stale(lake: Lake, deliveries: Path, day: dt.date) -> dict[str, str]:
-    """Jobs that have to run again for the day, and why, as `reelhouse plan` says."""
-    return {job: why for job, why in pipeline_of(lake, deliveries).plan(day) if why and job in JOBS}
 
 
 @survives(
@@ -94,14 +85,14 @@ def test_days_delivered_again_and_out_of_order_leave_what_the_last_deliveries_in
     for day in (DAYS[1], DAYS[2], DAYS[0]):
         deliver(deliveries, day, wanted[day])
         run_jobs(spark, tmp_path / "w", deliveries, day, JOBS)
-    lake = Lake(spark, str(tmp_path / "w"))
-    assert stale(lake, deliveries, DAYS[0]) == {}
+    late = partial(late_jobs, spark, tmp_path / "w", deliveries, of=JOBS)
+    assert late(DAYS[0]) == {}
     for day in DAYS[1:]:
-        assert stale(lake, deliveries, day)["ingest"] == "bronze.video_arrivals changed (the days before)"
+        assert late(day)["ingest"] == "bronze.video_arrivals changed (the days before)"
     for day in DAYS:
         run_jobs(spark, tmp_path / "w", deliveries, day, JOBS)
         run_jobs(spark, tmp_path / "calm", deliveries, day, JOBS)
-    assert [stale(lake, deliveries, day) for day in DAYS] == [{}, {}, {}]
+    assert [late(day) for day in DAYS] == [{}, {}, {}]
     found = rows_of(Lake(spark, str(tmp_path / "w")))
     assert found == rows_of(Lake(spark, str(tmp_path / "calm")))
     assert found["silver.video_text"][0] == 13
