@@ -21,7 +21,7 @@ import yaml
 from reelhouse import tables
 from reelhouse.codeversion import code_version
 from reelhouse.errors import LockedError, NotFoundError, ReelhouseError, SettingsError
-from reelhouse.lake import Lake, Ledger, RunRecord
+from reelhouse.lake import ROWS_TO_COMPILE, Lake, Ledger, RunRecord, compile_queries
 from reelhouse.lake.fingerprint import combined
 from reelhouse.lake.ledger import DONE, ReadKind
 from reelhouse.lake.trouble import damage_errors, storage_errors
@@ -296,6 +296,7 @@ class Pipeline:
         self.warm_up.start_once()
         # jobs side by side share the cores evenly, else a long one would hold up the small steps of the other
         self.lake.spark.sparkContext.setLocalProperty("spark.scheduler.pool", job.name)
+        self.fit_session_to(job, date)
         run = self._run(job, date)
         run.record.inputs = {**inputs, "taken down": self._taken_down()}
         run.record.settings_hash = self.settings.hash_of(job.settings)
@@ -317,6 +318,11 @@ class Pipeline:
             return Outcome(job.name, date, "failed", self._failed(run, error), error=error, why=why)
         finally:
             run.close()
+
+    def fit_session_to(self, job: Job, date: dt.date) -> None:
+        """Once a job reads a large table the session stays one for many rows: jobs side by side share it."""
+        if any(self.ledger.written(name, "upto", date)[0] >= ROWS_TO_COMPILE for name in (*job.reads, *job.previous)):
+            compile_queries(self.lake.spark, self.settings.spark)
 
     def _place(self, name: str) -> str:
         """Which of how many, for a person who waits."""

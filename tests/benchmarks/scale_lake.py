@@ -18,7 +18,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from reelhouse import tables
 from reelhouse.features import Layout, Part
-from reelhouse.lake import Lake, RunRecord, Slice
+from reelhouse.lake import ROWS_TO_COMPILE, Lake, RunRecord, Slice, compile_queries
 from reelhouse.models import ModelConfig
 from reelhouse.models.network import MultimodalNetwork, dump
 from reelhouse.pipeline import Pipeline
@@ -137,6 +137,8 @@ STAND_INS = {tables.VIDEO_TEXT: cleaned, tables.EMBEDDINGS: vectors, tables.HASH
 def plant(pipeline: Pipeline, videos: int, wanted: Collection[str] | None) -> None:
     """Write the inputs of all steps, or those wanted, by name; `videos` is rounded up to whole blocks. A model with weights by chance is
     the champion."""
+    if videos >= ROWS_TO_COMPILE:
+        compile_queries(pipeline.lake.spark, pipeline.settings.spark)
     label_ids = tuple(sorted(pipeline.services.taxonomy(TASK).ids))
     makers = {
         tables.VIDEO_ARRIVALS: arrivals, tables.VIDEOS: probes, tables.OCR: read_texts, tables.FEATURES: features_of("visual"),
@@ -189,7 +191,9 @@ def write_manifest(path: Path, videos: int) -> None:
 
 
 def save(lake: Lake, table: Table, rows: DataFrame) -> None:
-    rows.write.format("delta").mode("append").partitionBy(*table.partition_by).options(**table.properties).save(lake.path(table))
+    """Without column statistics, as the lake writes."""
+    properties = {"delta.dataSkippingNumIndexedCols": "0", **table.properties}
+    rows.write.format("delta").mode("append").partitionBy(*table.partition_by).options(**properties).save(lake.path(table))
 
 
 def _filled(given: Arrays, schema: pa.Schema) -> pa.RecordBatch:

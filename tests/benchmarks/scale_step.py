@@ -114,7 +114,9 @@ def files_of(lake: Lake, table: Table) -> dict[str, float]:
 
 def vector_files(pipeline: Pipeline, videos: int) -> dict[str, Any]:
     """The files of both collections that load_vectors lets a Milvus server import, written by Spark as the job does."""
-    run = pipeline._run(pipeline.job("load_vectors"), scale_lake.DAY)
+    job = pipeline.job("load_vectors")
+    pipeline.fit_session_to(job, scale_lake.DAY)
+    run = pipeline._run(job, scale_lake.DAY)
     parent, found = Path(pipeline.lake.root) / "vector-files", {}
     for kind in KINDS:
         rows = load_vectors.facts_of(run, scale_lake.MODEL, wanted_rows(run.current(kind.table), kind, scale_lake.MODEL))

@@ -7,8 +7,11 @@ import sys
 from collections.abc import Iterable
 
 import pandas as pd
+import pytest
 from pyspark.sql import SparkSession
 
+from reelhouse import settings as settings_module
+from reelhouse.lake import compile_queries
 from reelhouse.lake.environment import installed
 
 
@@ -26,3 +29,20 @@ def test_java_starts_with_the_archive_of_classes_that_the_set_up_made(spark: Spa
     assert installed().classes
     beans = spark.sparkContext._jvm.java.lang.management.ManagementFactory  # type: ignore[union-attr]
     assert f"-XX:SharedArchiveFile={installed().classes}" in list(beans.getRuntimeMXBean().getInputArguments())
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, ("true", "FALLBACK")),
+        ({"spark.extra": {"spark.sql.codegen.wholeStage": "false"}}, ("false", "FALLBACK")),  # as the user's settings say
+        ({"spark.master": "yarn"}, ("false", "NO_CODEGEN")),  # a cluster's own defaults are left as they are
+    ],
+)
+def test_queries_are_compiled_from_then_on(spark: SparkSession, values: dict, expected: tuple[str, str]):
+    session = spark.newSession()  # settings of its own
+    names = ("spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode")
+    assert tuple(session.conf.get(name) for name in names) == ("false", "NO_CODEGEN")
+    compile_queries(session, settings_module.load(values=values).spark)
+    assert tuple(session.conf.get(name) for name in names) == expected
+    assert spark.conf.get(names[1]) == "NO_CODEGEN"

@@ -18,7 +18,7 @@ from reelhouse import settings as settings_module
 from reelhouse import tables
 from reelhouse.errors import LockedError, NotFoundError, SettingsError, StorageError
 from reelhouse.explain import facts
-from reelhouse.lake import Lake, catalog
+from reelhouse.lake import ROWS_TO_COMPILE, Lake, RunRecord, Slice, catalog
 from reelhouse.pipeline import Outcome, Pipeline, load_jobs
 from reelhouse.replay import compare
 from reelhouse.settings import CONF, Settings
@@ -98,6 +98,27 @@ def statuses(outcomes: list[Outcome]) -> dict[str, str]:
 
 def differences(one: Lake, other: Lake) -> list:
     return [c for c in compare(one, other, DAY1, DAY3) if not c.same]
+
+
+def test_queries_are_compiled_once_a_job_reads_a_large_table_and_the_rows_stay_the_same(opened, deliveries: Path, tmp_path: Path, spark):
+    names = ("spark.sql.codegen.factoryMode", "spark.sql.codegen.wholeStage")
+    before = {name: spark.conf.get(name) for name in names}
+    pipeline = opened(tmp_path / "w", deliveries)
+    statuses(pipeline.run_day(DAY1, ["ingest", "extract", "clean_text"]))
+    assert {name: spark.conf.get(name) for name in names} == before == dict(zip(names, ("NO_CODEGEN", "false"), strict=True))
+    few = pipeline.ledger.latest("clean_text", DAY1)
+    many = RunRecord("many", "extract", DAY1, dt.datetime(2026, 1, 1), "succeeded", writes=[Slice("silver.ocr", "", ROWS_TO_COMPILE, "x")])
+    pipeline.ledger.append(many, pipeline.ledger.row(many))
+    try:
+        assert statuses(pipeline.run_day(DAY1, ["clean_text"])) == {"clean_text": "succeeded"}
+        assert {name: spark.conf.get(name) for name in names} == dict(zip(names, ("FALLBACK", "true"), strict=True))
+    finally:
+        for name, value in before.items():
+            spark.conf.set(name, value)
+    again = pipeline.ledger.latest("clean_text", DAY1)
+    assert again.run_id != few.run_id
+    assert again.writes == few.writes
+    assert few.writes[0].rows == 24
 
 
 @in_turn(WHOLE_DAYS, seconds=100)

@@ -4,6 +4,17 @@ from reelhouse.lake.evolution import add_missing_columns
 from reelhouse.lake.lake import Lake, conform
 from reelhouse.lake.ledger import Ledger, RunRecord, Slice
 from reelhouse.lake.opening import opened
-from reelhouse.lake.session import start_session
+from reelhouse.lake.session import ROWS_TO_COMPILE, compile_queries, start_session
 
-__all__ = ["Lake", "Ledger", "RunRecord", "Slice", "add_missing_columns", "conform", "opened", "start_session"]
+__all__ = [
+    "ROWS_TO_COMPILE",
+    "Lake",
+    "Ledger",
+    "RunRecord",
+    "Slice",
+    "add_missing_columns",
+    "compile_queries",
+    "conform",
+    "opened",
+    "start_session",
+]

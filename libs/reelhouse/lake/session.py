@@ -52,6 +52,9 @@ _EMBEDDED = {
     # not on a cluster, whose executors get the package only after they started their daemon
     "spark.python.daemon.module": "reelhouse.python_daemon",
 }
+# From so many rows of a table on compiling pays.
+ROWS_TO_COMPILE = 200_000
+_COMPILED = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
 # Java counts its work in files below /tmp, wherever its temporary folder is
 _NO_COUNTERS = "-XX:-UsePerfData"
 _EMBEDDED_JAVA = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=200m"]
@@ -106,6 +109,14 @@ def _output_to(log: Path) -> Iterator[None]:
         for stream, own in kept.items():
             os.dup2(own, stream)
             os.close(own)
+
+
+def compile_queries(session: SparkSession, settings: SparkSettings) -> None:
+    """Let an embedded session compile its queries from now on, except as the user's own settings say: worth it for many rows."""
+    if not settings.master.startswith("local["):
+        return  # Spark's own default there
+    for name, value in _COMPILED.items():
+        session.conf.set(name, settings.extra.get(name, value))
 
 
 def submit_options(settings: SparkSettings) -> dict[str, str]:
