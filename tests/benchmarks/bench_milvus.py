@@ -21,7 +21,7 @@ from pyarrow import parquet
 from jobs import load_vectors, reconcile
 from reelhouse import settings as settings_module
 from reelhouse import tables
-from reelhouse.lake import Lake, Ledger, start_session
+from reelhouse.lake import Lake, Ledger, compile_queries, start_session
 from reelhouse.run import Run, Services
 from reelhouse.vectors import KINDS, FullLoad, wanted_rows, with_facts, write_files
 from tests.milvus_server import running_server
@@ -74,6 +74,7 @@ def run() -> list[dict[str, Any]]:
                   "spark.master": "local[2]", "spark.driver_memory": "3g"}  # fmt: skip
         settings = settings_module.load(values=values)
         spark = start_session(settings.spark, scratch=root / "scratch")
+        compile_queries(spark, settings.spark)  # as the pipeline does for so many rows
         lake = Lake(spark, settings.storage.root)
         services = Services(settings, lake.root)
         try:
