@@ -296,7 +296,7 @@ class Pipeline:
         self.warm_up.start_once()
         # jobs side by side share the cores evenly, else a long one would hold up the small steps of the other
         self.lake.spark.sparkContext.setLocalProperty("spark.scheduler.pool", job.name)
-        self.fit_session_to(job, date)
+        self.fit_session_to(job)
         run = self._run(job, date)
         run.record.inputs = {**inputs, "taken down": self._taken_down()}
         run.record.settings_hash = self.settings.hash_of(job.settings)
@@ -319,9 +319,10 @@ class Pipeline:
         finally:
             run.close()
 
-    def fit_session_to(self, job: Job, date: dt.date) -> None:
+    def fit_session_to(self, job: Job) -> None:
         """Once a job reads a large table the session stays one for many rows: jobs side by side share it."""
-        if any(self.ledger.written(name, "upto", date)[0] >= ROWS_TO_COMPILE for name in (*job.reads, *job.previous)):
+        read = (self.ledger.slices_of(name) for name in (*job.reads, *job.previous))
+        if any(sum(s.rows for _, s in slices) >= ROWS_TO_COMPILE for slices in read):
             compile_queries(self.lake.spark, self.settings.spark)
 
     def _place(self, name: str) -> str:

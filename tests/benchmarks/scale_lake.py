@@ -19,6 +19,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from reelhouse import tables
 from reelhouse.features import Layout, Part
 from reelhouse.lake import ROWS_TO_COMPILE, Lake, RunRecord, Slice, compile_queries
+from reelhouse.lake.lake import PROPERTIES
 from reelhouse.models import ModelConfig
 from reelhouse.models.network import MultimodalNetwork, dump
 from reelhouse.pipeline import Pipeline
@@ -191,8 +192,7 @@ def write_manifest(path: Path, videos: int) -> None:
 
 
 def save(lake: Lake, table: Table, rows: DataFrame) -> None:
-    """Without column statistics, as the lake writes."""
-    properties = {"delta.dataSkippingNumIndexedCols": "0", **table.properties}
+    properties = {**PROPERTIES, **table.properties}  # as the lake writes
     rows.write.format("delta").mode("append").partitionBy(*table.partition_by).options(**properties).save(lake.path(table))
 
 

@@ -115,7 +115,7 @@ def files_of(lake: Lake, table: Table) -> dict[str, float]:
 def vector_files(pipeline: Pipeline, videos: int) -> dict[str, Any]:
     """The files of both collections that load_vectors lets a Milvus server import, written by Spark as the job does."""
     job = pipeline.job("load_vectors")
-    pipeline.fit_session_to(job, scale_lake.DAY)
+    pipeline.fit_session_to(job)
     run = pipeline._run(job, scale_lake.DAY)
     parent, found = Path(pipeline.lake.root) / "vector-files", {}
     for kind in KINDS:

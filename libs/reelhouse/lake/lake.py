@@ -25,7 +25,7 @@ BYTES_OF_ONE_FILE = 256 * 2**20  # frames and their features are tens of kB a vi
 # ... and none holds fewer rows than this because of their bytes, which Spark may overestimate
 _ROWS_OF_ONE_FILE_MIN = 1_000
 # No column statistics in Delta's log: ids are random, so they skip nothing, and a purge could not remove values from the log.
-_PROPERTIES = {"delta.dataSkippingNumIndexedCols": "0"}
+PROPERTIES = {"delta.dataSkippingNumIndexedCols": "0"}
 
 
 class Lake:
@@ -165,7 +165,7 @@ class Lake:
         if not count and not (there and self._holds(table, where)):
             return
         writer = rows.coalesce(1) if files == 1 else rows.repartition(files, *table.key[:1]).sortWithinPartitions(*table.key)
-        options = {} if there else {**_PROPERTIES, **table.properties}
+        options = {} if there else {**PROPERTIES, **table.properties}
         with self.lock(table.name), storage_errors(f"writing {table.name} at {self.path(table)}"):
             replaced = there and self._holds(table, where)
             delta = writer.write.format("delta").partitionBy(*table.partition_by).options(**options)
@@ -198,7 +198,7 @@ class Lake:
         """Add rows that are an event of their own (the ledger's), never a slice that is replaced."""
         _check_schema(table, rows)
         with self.lock(table.name), storage_errors(f"writing {table.name} at {self.path(table)}"):
-            delta = rows.coalesce(1).write.format("delta").partitionBy(*table.partition_by).mode("append").options(**_PROPERTIES)
+            delta = rows.coalesce(1).write.format("delta").partitionBy(*table.partition_by).mode("append").options(**PROPERTIES)
             delta.option("userMetadata", json.dumps(dict(metadata), sort_keys=True)).save(self.path(table))
 
     def optimize(self, table: Table) -> None:
