@@ -1,5 +1,6 @@
 import datetime as dt
 import json
+from itertools import combinations, product
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,28 @@ def test_rows_of_an_older_version_of_a_video_are_not_current(lake: Lake):
     lake.replace(tables.FRAMES, conform(tables.FRAMES, frames, {"data_date": DAY1}), {"data_date": DAY1}, count=1, metadata={})
     assert lake.current(tables.FRAMES, f"data_date <= date'{DAY1}'").count() == 1
     assert lake.current(tables.FRAMES, f"data_date <= date'{DAY2}'").count() == 0
+
+
+def test_of_a_table_that_follows_another_the_newest_rows_since_the_leaders_newest_day_count(lake: Lake):
+    """Every pattern of days on which the video's text and its text vector may have come, against the rule in plain Python."""
+    days = (DAY1, DAY2, DAY3)
+    some_days = [some for n in range(4) for some in combinations(days, n)]
+    cases = {f"v{i}": case for i, case in enumerate(product(some_days, some_days))}  # video -> days of its text, of its vector
+    text = {"title": "", "hashtags": [], "text": "", "tokens": [], "language": "none", "is_meaningful": False}
+    vector = {"modality": "text", "encoder_id": "e", "source_sha256": "s", "steps": 1, "dimension": 1, "values": [1.0]}
+    for day, (turn, (table, values)) in product(days, enumerate([(tables.VIDEO_TEXT, text), (tables.TEXT_FEATURES, vector)])):
+        came = lake.spark.createDataFrame([(video,) for video, case in cases.items() if day in case[turn]], "video_id string")
+        rows = filled(lake, table, **values).drop("video_id").crossJoin(came)
+        lake.replace(table, conform(table, rows, {"data_date": day}), {"data_date": day}, count=32, metadata={})
+    for last in days:
+        wanted = []
+        for video, (texts, vectors) in cases.items():
+            begun = max((d for d in texts if d <= last), default=None)
+            newest = max((d for d in vectors if d <= last), default=None)
+            if begun and newest and newest >= begun:
+                wanted.append((video, newest))
+        got = lake.current(tables.TEXT_FEATURES, f"data_date <= date'{last}'").collect()
+        assert sorted((r.video_id, r.data_date) for r in got) == sorted(wanted)
 
 
 def test_a_video_that_was_taken_down_is_in_no_read(lake: Lake):

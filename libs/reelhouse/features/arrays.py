@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import reduce
 
 import numpy as np
 import pyarrow as pa
@@ -88,17 +89,26 @@ def to_numpy(frame: DataFrame, column: str = "vector") -> tuple[np.ndarray, np.n
 
 def _one_row_a_video(features: DataFrame, text_features: DataFrame, layout: Layout) -> DataFrame:
     """video_id and, for each part, <modality>_steps and <modality>_values; null where the video lacks it."""
-    columns = ["video_id", "modality", "encoder_id", "dimension", "steps", "values"]
-    rows = features.select(*columns).unionByName(text_features.select(*columns))
-    wanted, picked = F.lit(False), []
-    for part in layout.parts:
-        fits = (F.col("modality") == part.modality) & (F.col("encoder_id") == part.encoder_id) & (F.col("dimension") == part.dimension)
-        fits = fits & (F.col("steps") > 0)
-        wanted = wanted | fits
-        # one row a video and encoder is what the table's key promises; max makes a broken promise at least deterministic
-        picked.append(F.max(F.when(fits, F.struct("steps", "values"))).alias(part.modality))
-    grouped = rows.where(wanted).groupBy("video_id").agg(*picked) if picked else rows.where(wanted).select("video_id")
-    flat = [F.col(f"{p.modality}.{name}").alias(f"{p.modality}_{name}") for p in layout.parts for name in ("steps", "values")]
+    text = [part for part in layout.parts if part.modality == "text"]
+    others = [part for part in layout.parts if part.modality != "text"]
+    # joined after they are grouped, so that neither's rows, which are wide, travel once more than the grouping asks
+    frames = [_parts_of(rows, parts) for rows, parts in ((features, others), (text_features, text)) if parts]
+    if not frames:
+        return features.select("video_id").limit(0)
+    wide = reduce(lambda one, other: one.join(other, on="video_id", how="full_outer"), frames)
+    return wide.withColumn("video_id", F.coalesce("video_id", F.lit("")))  # never null, which an outer join forgets
+
+
+def _parts_of(rows: DataFrame, parts: Sequence[Part]) -> DataFrame:
+    """As `_one_row_a_video`, of some parts and the rows of their own table."""
+    fits = [
+        reduce(Column.__and__, [F.col("steps") > 0, *(F.col(name) == getattr(p, name) for name in ("modality", "encoder_id", "dimension"))])
+        for p in parts
+    ]
+    # one row a video and encoder is what the table's key promises; max makes a broken promise at least deterministic
+    picked = [F.max(F.when(fit, F.struct("steps", "values"))).alias(p.modality) for p, fit in zip(parts, fits, strict=True)]
+    grouped = rows.where(reduce(Column.__or__, fits)).groupBy("video_id").agg(*picked)
+    flat = [F.col(f"{p.modality}.{name}").alias(f"{p.modality}_{name}") for p in parts for name in ("steps", "values")]
     return grouped.select("video_id", *flat)
 
 

@@ -113,15 +113,16 @@ class Lake:
             if "video_id" not in table.unit:
                 raise ValueError(f"{table.name} is not folded video by video: which rows are the newest takes all of them")
             rows = rows.join(of.hint("broadcast"), on="video_id", how="left_semi").select(*table.names)
+        # Which days count is settled among keys and dates; the rows themselves, often wide, then go through one join.
+        dates = rows if table.newest_by is None and table.follows else _newest(rows, table.unit)
         if table.follows:
             leader = tables.ALL[table.follows]
-            newest = _newest(self.read(leader, condition), leader.unit)
-            matches = [rows[name] == newest[name] for name in leader.unit]
-            rows = rows.join(newest, on=[*matches, rows["data_date"] >= newest["data_date"]], how="left_semi")
+            begun = _newest(self.read(leader, condition), leader.unit)
+            matches = [dates[name] == begun[name] for name in leader.unit]
+            dates = dates.join(begun, on=[*matches, dates["data_date"] >= begun["data_date"]], how="left_semi")
             if table.newest_by is None:
-                return rows
-        newest = _newest(rows, table.unit)
-        return rows.join(newest, on=[*table.unit, "data_date"], how="left_semi").select(*table.names)
+                return dates
+        return rows.join(dates, on=[*table.unit, "data_date"], how="left_semi").select(*table.names)
 
     @property
     def taken_down(self) -> list[str]:
