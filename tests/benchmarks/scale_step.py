@@ -5,7 +5,6 @@ Steps: repeat, vector_files, the name of a job, or `plant` and the steps that wi
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import shutil
 import sys
@@ -135,7 +134,7 @@ def repeat(pipeline: Pipeline, videos: int) -> dict[str, Any]:
     scale_lake.write_manifest(Path(pipeline.settings.sources.manifest), videos)
     for job in pipeline.jobs:
         run = pipeline._run(job, scale_lake.DAY)
-        record = RunRecord(f"repeated-{job.name}", job.name, scale_lake.DAY, dt.datetime(2026, 1, 3), "succeeded")
+        record = RunRecord(f"repeated-{job.name}", job.name, scale_lake.DAY, run.record.started_at, "succeeded")
         record.inputs = {**pipeline._inputs(job, scale_lake.DAY), "taken down": pipeline._taken_down()}
         record.settings_hash, record.code_version = pipeline.settings.hash_of(job.settings), job.code_version
         for name in (*job.reads, *job.previous):

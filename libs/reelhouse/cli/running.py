@@ -131,7 +131,7 @@ def _failure(failed: list[Outcome], root: str) -> Alert:
 def _some_video(pipeline: Pipeline) -> str | None:
     from reelhouse import tables
 
-    row = pipeline.lake.read(tables.EMBEDDINGS).select("video_id").orderBy("video_id").first()
+    row = pipeline.lake.read(tables.EMBEDDINGS).select("video_id").first()  # any: to find the least takes reading all of a large lake
     return row.video_id if row else None
 
 
