@@ -101,15 +101,17 @@ def _one_row_a_video(features: DataFrame, text_features: DataFrame, layout: Layo
 
 def _parts_of(rows: DataFrame, parts: Sequence[Part]) -> DataFrame:
     """As `_one_row_a_video`, of some parts and the rows of their own table."""
-    fits = [
-        reduce(Column.__and__, [F.col("steps") > 0, *(F.col(name) == getattr(p, name) for name in ("modality", "encoder_id", "dimension"))])
-        for p in parts
-    ]
+    fits = [_fits(part) for part in parts]
     # one row a video and encoder is what the table's key promises; max makes a broken promise at least deterministic
     picked = [F.max(F.when(fit, F.struct("steps", "values"))).alias(p.modality) for p, fit in zip(parts, fits, strict=True)]
     grouped = rows.where(reduce(Column.__or__, fits)).groupBy("video_id").agg(*picked)
     flat = [F.col(f"{p.modality}.{name}").alias(f"{p.modality}_{name}") for p in parts for name in ("steps", "values")]
     return grouped.select("video_id", *flat)
+
+
+def _fits(part: Part) -> Column:
+    of_part = (F.col("modality") == part.modality) & (F.col("encoder_id") == part.encoder_id) & (F.col("dimension") == part.dimension)
+    return of_part & (F.col("steps") > 0)
 
 
 def _padded(part: Part) -> tuple[Column, Column]:
