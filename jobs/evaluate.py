@@ -17,7 +17,7 @@ from reelhouse import tables
 from reelhouse.judging import Judged, judge, snapshot_of
 from reelhouse.run import Run
 from reelhouse.training.card import Evaluated, model_card
-from reelhouse.training.champion import GATES, champions_of
+from reelhouse.training.champion import GATES, PASSED, PROMOTED, Champions, champions_of
 from reelhouse.training.fit import SnapshotFacts
 from reelhouse.training.gates import Comparison, decide
 from reelhouse.training.version import version_of
@@ -27,7 +27,8 @@ def main(run: Run) -> None:
     snapshot = snapshot_of(run)
     if snapshot is None:
         run.aside("there is no training snapshot for the day, so no candidate")
-    candidate, champion = version_of(snapshot.snapshot_id, run.settings.training), champions_of(run.before(tables.PROMOTIONS)).champion
+    candidate, champions = version_of(snapshot.snapshot_id, run.settings.training), champions_of(run.before(tables.PROMOTIONS))
+    champion = champions.champion
     run.input("model", candidate)
     judged = judge(run, snapshot, [candidate, champion] if champion else [candidate])
     compared = judged.compared(candidate, champion, run.settings.gates, run.seed) if champion and champion != candidate else None
@@ -36,26 +37,30 @@ def main(run: Run) -> None:
     run.metric("baseline_accuracy", judged.baseline)
     if "all" in judged.figures[candidate]:
         run.metric("accuracy", judged.figures[candidate]["all"].accuracy)
-    settle(run, snapshot, candidate, champion, judged, compared)
+    settle(run, snapshot, candidate, champions, judged, compared)
     evaluated = Evaluated(run.date, judged.figures[candidate], judged.baseline, champion, compared or [])
     run.registry.describe(candidate, model_card(candidate, snapshot, run.settings.training, evaluated))
 
 
 def settle(
-    run: Run, snapshot: SnapshotFacts, candidate: str, champion: str | None, judged: Judged, compared: Sequence[Comparison] | None
+    run: Run, snapshot: SnapshotFacts, candidate: str, champions: Champions, judged: Judged, compared: Sequence[Comparison] | None
 ) -> None:
-    """Writes what the gates decide; nothing when the model is the champion already, or a person rejected it."""
+    """Writes what the gates decide; nothing when the model is the champion already. One that a person rejected, or promoted another in
+    place of, is at most `passed`: a person may bring it back."""
     rows = []
     rejected = champions_of(run.upto(tables.PROMOTIONS).where(F.col("decided_by") != GATES)).rejected
-    if candidate == champion:
-        run.note(f"the model is that of the day before: {champion} stays champion")
-    elif candidate in rejected:
-        run.note(f"model {candidate} was rejected by a person and stays out; `reelhouse models promote` would bring it back")
+    if candidate == champions.champion:
+        run.note(f"the model is that of the day before: {candidate} stays champion")
     else:
         decision = decide(judged.figures[candidate], compared, judged.baseline, run.settings.gates)
-        run.note(f"model {candidate} {decision.decision}: {decision.reason}")
+        said = decision.decision
+        if said == PROMOTED and candidate in rejected | champions.replaced:
+            said = PASSED
+            how = "rejected" if candidate in rejected else "replaced"
+            run.note(f"{candidate} was {how} by a person and stays out; `reelhouse models promote` would bring it back")
+        run.note(f"model {candidate} {said}: {decision.reason}")
         midnight = dt.datetime.combine(run.date, dt.time())
-        rows = [(candidate, snapshot.snapshot_id, decision.decision, GATES, midnight, champion, decision.reason, run.date)]
+        rows = [(candidate, snapshot.snapshot_id, said, GATES, midnight, champions.champion, decision.reason, run.date)]
     run.publish(tables.PROMOTIONS, run.spark.createDataFrame(rows, tables.PROMOTIONS.spark_schema()), decided_by=GATES)
 
 

@@ -96,9 +96,8 @@ def load_all(run: Run, kind: Kind, version: str, *, anew: bool = False) -> int:
         return 0
     dimension = kind.dimension(first.vector)
     if not run.vectors.is_server:
-        run.vectors.drop(kind.name, version)
-        run.vectors.ensure(kind.name, version, dimension)
-        return send(run, kind, version, rows)
+        with run.vectors.anew(kind.name, version, dimension):
+            return send(run, kind, version, rows)
     settings = run.settings.vectors
     with run.lock(f"load-{collection_name(kind.name, version)}"):
         if run.vectors.is_current(kind.name, version) and not anew:  # another run made it meanwhile

@@ -1,7 +1,8 @@
 """Say what each new or changed video is: classes, embedding and hash, by the champion; without one, pooled encoder vectors.
 
 A new champion says it of every video. The version that readers see until then, and the champion before for some days
-(serving.previous_days), say it of the new videos too, so that readers lack nothing and a rollback has no holes.
+(serving.previous_days), say it of the new videos too, so that readers lack nothing and a rollback has no holes. Where the day runs
+again and comes to another champion, the rows of the one that readers see stay until serve has switched them.
 
 Reads   silver.features, silver.text_features (as of the day), silver.video_text (the day), gold.embeddings (before the day),
         ops.promotions (as of the day), ops.serving (before the day), the models
@@ -20,7 +21,7 @@ from pyspark.sql import functions as F
 
 from reelhouse import tables
 from reelhouse.features import UNTRAINED, Layout, as_matrix, assemble, layout_of, pooled_vectors
-from reelhouse.live import SWITCHING, kept_ready, served_before
+from reelhouse.live import SWITCHING, kept_ready, newest_served, served_before
 from reelhouse.models import load, sign_hashes
 from reelhouse.models.inference import CLASSES, predict
 from reelhouse.promotion import mirror
@@ -47,6 +48,8 @@ def main(run: Run) -> None:
     known = run.previous(tables.EMBEDDINGS)
     changed = [run.day(table).select("video_id") for table in (*MODALITY_TABLES, tables.VIDEO_TEXT)]
     others = [v for v in kept_ready(champions, served_before(run), run.date, run.settings.serving.previous_days) if v != version]
+    if seen := newest_served(run.ever(tables.SERVING)):
+        run.spare(model_version=seen)
     frames = []
     for each in (version, *others):
         if each != version and not can_score(run, each, newest):

@@ -88,7 +88,12 @@ def test_a_lost_file_and_one_of_other_length_are_found_with_their_day(root: Path
     lost.unlink()
     short.write_bytes(short.read_bytes()[:-1])
     assert wrong(root) == [
-        Finding("wrong", "gold.video_tags", f"its file {path} is lost or damaged", f"run `reelhouse daily --date {day} --force`")
+        Finding(
+            "wrong",
+            "gold.video_tags",
+            f"its file {path} is lost or damaged",
+            f"`reelhouse job tag_videos --date {day} --force` writes it again",
+        )
         for path, day in ((lost, DAYS[1]), (short, DAYS[2]))
     ]
 
@@ -100,7 +105,9 @@ def test_other_bytes_of_the_same_length_are_found_when_every_byte_is_read(spark:
     (made.parent / f".{made.name}.crc").rename(file.parent / f".{file.name}.crc")
     assert wrong(root) == []
     told = f"its file {file} is lost or damaged"
-    assert wrong(root, thorough=True) == [Finding("wrong", "gold.video_tags", told, f"run `reelhouse daily --date {DAYS[1]} --force`")]
+    assert wrong(root, thorough=True) == [
+        Finding("wrong", "gold.video_tags", told, f"`reelhouse job tag_videos --date {DAYS[1]} --force` writes it again")
+    ]
 
 
 def test_a_lost_checkpoint_is_wrong_only_where_the_log_does_not_make_up_for_it(root: Path):

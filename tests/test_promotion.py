@@ -5,20 +5,29 @@ import datetime as dt
 import pytest
 
 from jobs import load_vectors, predict, serve
-from reelhouse import tables
+from reelhouse import promotion, tables
 from reelhouse.errors import ModelNotFoundError, PromotionError, VectorStoreError
+from reelhouse.pipeline import load_jobs
 from reelhouse.promotion import newest_day, overview, promote, reject, rollback
+from reelhouse.run import Run
 from reelhouse.training.champion import champions_of
 from reelhouse.vectors import VectorStore
 from tests.jobs.small_lake import DAY, NEXT, SmallLake, random_model
 from tests.turns import WHOLE_DAYS
 
-TURN = (WHOLE_DAYS, 200)
+TURN = (WHOLE_DAYS, 380)
 
 OLD, NEW, ODD = "aaaa00000000", "bbbb00000000", "cccc00000000"
 
 
+WRITES = {job.name: job.writes for job in load_jobs()}
+TABLES = (tables.PREDICTIONS, tables.EMBEDDINGS, tables.HASHES)
+
+
 class Decided(SmallLake):
+    def run(self, job="a_test", date=DAY):
+        return Run(job, date, self.settings, self.lake, self.ledger, self.services, self.said.append, WRITES.get(job, ()))
+
     def register(self, version, seed):
         registry = self.services.registry
         facts = {"snapshot_id": f"snapshot-{version}", "data_date": str(DAY)}
@@ -69,6 +78,61 @@ def served(spark, tmp_path_factory):
     assert lake.served() == [(DAY, OLD, 8)]
     lake.gates(NEW, "passed", NEXT)
     yield lake
+    lake.services.close()
+
+
+def test_a_day_that_comes_to_another_champion_takes_from_readers_nothing_of_the_one_they_see(spark, tmp_path):
+    lake = Decided(spark, tmp_path / "w").plant(8)
+    for seed, version in enumerate((OLD, NEW)):
+        lake.register(version, seed)
+    everything = [f"v{i:03d}" for i in range(8)]
+
+    def rows_of(version):
+        return [sorted(r.video_id for r in lake.lake.read(t).where(f"model_version = '{version}'").collect()) for t in TABLES]
+
+    lake.gates(OLD, "promoted", DAY)
+    lake.whole_day(DAY)
+    lake.gates(NEW, "promoted", DAY)  # the day again, with other labels: OLD was never promoted
+    lake.do(predict)
+    assert rows_of(OLD) == rows_of(NEW) == [everything] * 3
+    lake.do(predict)  # once more, as nothing was served since
+    lake.do(load_vectors)
+    assert lake.served() == [(DAY, OLD, 8)]
+    assert rows_of(OLD) == [everything] * 3
+    lake.do(serve)
+    assert lake.served() == [(DAY, NEW, 8)]
+    assert (rows_of(OLD), rows_of(NEW)) == ([[]] * 3, [everything] * 3)
+
+    # readers see a later day, while the day is run again on which their model was promoted
+    lake.plant(2, seed=1, date=NEXT, first=8, labelled=False)
+    lake.whole_day(NEXT)
+    lake.gates(OLD, "promoted", DAY)
+    lake.whole_day(DAY)
+    assert lake.served() == [(DAY, OLD, 8), (NEXT, NEW, 10)]
+    everything = [f"v{i:03d}" for i in range(10)]
+    assert rows_of(NEW) == [everything] * 3
+    lake.whole_day(NEXT)
+    assert lake.served() == [(DAY, OLD, 8), (NEXT, OLD, 10)]
+    assert (rows_of(OLD), rows_of(NEW)) == ([everything] * 3, [[]] * 3)
+    lake.services.close()
+
+
+def test_a_promotion_that_was_cut_off_after_its_commit_is_in_the_ledger_once_asked_for_again(spark, tmp_path, monkeypatch):
+    lake = Decided(spark, tmp_path / "w")
+    lake.register(OLD, 0)
+    lake.gates(OLD, "passed", DAY)
+    with monkeypatch.context() as patch:
+        patch.setattr(promotion, "mirror", cut_off)
+        with pytest.raises(VectorStoreError, match="planted"):
+            lake.decide(promote, OLD, reason="", date=DAY)
+    assert lake.champions(DAY).champion == OLD
+    before = lake.ledger.written("ops.promotions", "upto", DAY)
+    assert lake.decide(promote, OLD, reason="", date=DAY) == f"{OLD} is the champion already"
+    assert lake.aliases() == {OLD: ("champion",)}
+    assert lake.ledger.written("ops.promotions", "upto", DAY) != before  # so that predict runs
+    assert [(r.model_version, r.decision, r.decided_by) for r in lake.rows(tables.PROMOTIONS) if r.decided_by == "anna"] == [
+        (OLD, "promoted", "anna")
+    ]
     lake.services.close()
 
 

@@ -21,6 +21,10 @@ def test_a_replay_has_vectors_of_its_own_below_its_root(tmp_path: Path):
     settings = settings_module.load(values={"storage.root": str(tmp_path / "w"), "vectors.uri": str(live), "vectors.token": "secret"})
     own = own_settings(settings, tmp_path / "replayed")
     assert (own.storage.root, own.vectors.uri, own.vectors.token) == (str(tmp_path / "replayed"), "", "")
+    told = {"deadline_hours": 30, "on_late": "page", "on_failure": "page"}
+    loud = settings.model_copy(update={"alerts": settings.alerts.model_copy(update=told)})
+    alerts = own_settings(loud, tmp_path / "replayed").alerts
+    assert (alerts.deadline_hours, alerts.on_late, alerts.on_failure) == (0, "", "")
     assert own.vectors.batch_rows == settings.vectors.batch_rows
     assert settings.vectors.uri == str(live)
     vectors = Services(own, own.storage.root).vectors

@@ -20,6 +20,18 @@ def test_every_mistake_is_reported_at_once_with_what_is_known():
     assert "colour: there is no such setting (known here: alerts," in text
 
 
+@pytest.mark.parametrize("size", ["300m", "511m", "4096", "1 gibibyte", "-2g"])
+def test_a_size_that_spark_would_not_start_with_is_refused(size: str):
+    with pytest.raises(SettingsError, match=r"spark\.driver_memory: .*of at least 512m, is needed, got"):
+        settings.load(values={"spark.driver_memory": size})
+
+
+@pytest.mark.parametrize(("size", "mib"), [("512m", 512), ("2g", 2048), ("1t", 1024**2), ("1048576k", 1024), ("2G", 2048)])
+def test_a_java_size_in_bytes(size: str, mib: int):
+    assert settings.memory_bytes(size) == mib * 1024**2
+    assert settings.load(values={"spark.driver_memory": size}).spark.driver_memory == size
+
+
 def test_overlays_are_laid_in_order_and_single_values_last(tmp_path: Path):
     one, two = tmp_path / "one.yml", tmp_path / "two.yml"
     one.write_text("video: {frames: 5, ocr_frames: 2}\n")

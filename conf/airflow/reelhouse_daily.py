@@ -20,8 +20,10 @@ Days run in order, since jobs read what the day before left: while that day has 
 so. Clear that day, then this one; or mark it as a success to go on without it. `depends_on_past` would wait instead, and since one run
 is active at a time, the cleared day would then wait for this one for ever. Airflow 3 backfills want `--max-active-runs 1`.
 
-A failed task has told `alerts.on_failure` of its cause. `alerts.on_late` is told when the deadline of a day passes while a task is at
-work, and the task is no failure for that; of a deadline that passes while none is at work, let Airflow's own alerts tell.
+A failed task has told `alerts.on_failure` of its cause, unless another run was at work on the day, or Airflow itself ended it; that is
+some minutes after those of conf/pipeline.yml, when `alerts.on_late` has been told. `alerts.on_late` is told, too, when the deadline of a
+day passes while a task is at work, and the task is no failure for that; of a deadline that passes while none is at work, let Airflow's
+own alerts tell. How often a job is tried is up to Airflow alone.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ PIPELINE = Path(os.environ.get("REELHOUSE_PIPELINE") or HOME / "conf" / "pipelin
 START = dt.datetime.fromisoformat(os.environ.get("REELHOUSE_START") or "2026-01-01").replace(tzinfo=UTC)
 TASKS_AT_ONCE = int(os.environ.get("REELHOUSE_TASKS_AT_ONCE") or 1)
 ONE_DAY = dt.timedelta(days=1)
+GRACE = dt.timedelta(minutes=5)  # in which the job itself tells that it takes too long: its minutes begin when Spark is up
 
 
 def day(dag_run: Any) -> str:
@@ -96,11 +99,12 @@ with DAG(
     for job in yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["jobs"]:
         BashOperator(
             task_id=job["name"],
-            bash_command=f"exec {{{{ program(var.value) }}}} job {job['name']} --date {{{{ day(dag_run) }}}} {{{{ options(var.value) }}}}",
+            bash_command="exec {{ program(var.value) }} "
+            + f"job {job['name']} --date {{{{ day(dag_run) }}}} --no-retry {{{{ options(var.value) }}}}",
             cwd=str(HOME),
             retries=job.get("retries", 0),
             retry_delay=dt.timedelta(minutes=5),
-            execution_timeout=dt.timedelta(minutes=job.get("minutes", 60)),
+            execution_timeout=dt.timedelta(minutes=job.get("minutes", 60)) + GRACE,
             skip_on_exit_code=None,  # whatever the status of a failure is, the task has failed
             do_xcom_push=False,
             pre_execute=None if job.get("after") else check_the_day_before,

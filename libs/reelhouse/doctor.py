@@ -22,9 +22,10 @@ from reelhouse import tables
 from reelhouse.errors import ReelhouseError
 from reelhouse.lake import health
 from reelhouse.lake.environment import Environment, installed
+from reelhouse.lake.trouble import written_again
 from reelhouse.pipeline import begun
 from reelhouse.scratch import cache_folder
-from reelhouse.settings import CONF, Settings
+from reelhouse.settings import CONF, Settings, memory_bytes
 
 Level = Literal["ok", "warning", "wrong"]
 JAVA_MIN = 17
@@ -181,7 +182,7 @@ def space(settings: Settings) -> Iterator[Finding]:
 def machine(settings: Settings) -> Iterator[Finding]:
     import psutil
 
-    total, wanted = psutil.virtual_memory().total, _bytes(settings.spark.driver_memory)
+    total, wanted = psutil.virtual_memory().total, memory_bytes(settings.spark.driver_memory)
     if wanted > 0.7 * total:
         told = f"spark.driver_memory is {settings.spark.driver_memory} of {total / GIB:.1f} GiB, and Python, torch and Milvus need some too"
         yield Finding("warning", "memory", told, f"set spark.driver_memory to {max(1, int(0.5 * total / GIB))}g")
@@ -312,9 +313,7 @@ def _of_table(one: health.TableHealth) -> Iterator[Finding]:
             "warning", one.table, f"its checkpoint {one.lost_checkpoint} is lost; the log makes up for it", "run `reelhouse maintain`"
         )
     for path in one.lost:
-        day = re.search(r"data_date=([\d-]+)", str(path))
-        what = f"`reelhouse daily --date {day[1]} --force`" if day else "the job that writes it again"
-        yield Finding("wrong", one.table, f"its file {path} is lost or damaged", f"run {what}")
+        yield Finding("wrong", one.table, f"its file {path} is lost or damaged", written_again(str(path)))
     if one.files > FILES_A_DAY * max(one.days, 1):
         yield Finding("warning", one.table, f"{one.files} files for {one.days} days", "run `reelhouse maintain`")
 
@@ -379,12 +378,6 @@ def _sha256(path: Path) -> str:
     import hashlib
 
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _bytes(text: str) -> int:
-    """Bytes of a Java size: 2g, 512m; without a unit, of MiB."""
-    found = re.fullmatch(r"(\d+)\s*([kmgt]?)b?", text.strip().lower())
-    return int(found[1]) * 1024 ** ({"k": 1, "": 2, "m": 2, "g": 3, "t": 4}[found[2]]) if found else 0
 
 
 def worst(findings: list[Finding]) -> Level:

@@ -331,7 +331,9 @@ class Pipeline:
 
     def _failed(self, run: Run, error: Exception) -> RunRecord | None:
         """The ledger's record of a failed run; None where what failed it (a full disk) keeps the ledger from being written too."""
-        run.note(f"{type(error).__name__}: {in_words(error)}")
+        noted, run.record.note = run.record.note, f"{type(error).__name__}: {in_words(error)}"  # next_step looks for the name
+        if noted:
+            run.note(f"before that: {noted}")
         try:
             return run.finish("failed")
         except Exception as second:  # noqa: BLE001 - the first error is what the day ends with

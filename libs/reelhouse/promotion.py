@@ -74,6 +74,8 @@ def promote(run: Run, version: str, by: str, reason: str, *, force: bool = False
         registered = _registered(run, version)
         champions = _champions(run)
         if champions.champion == version:
+            _record(run, by, [])  # a promotion that was cut off after its commit is not in the ledger, so that predict would not run
+            mirror(run)
             return f"{version} is the champion already"
         gates = _gates_on(run, version)
         if not force and (gates is None or gates.decision not in (PROMOTED, PASSED)):

@@ -77,10 +77,12 @@ def replay_days(lake: Lake, settings: Settings, first: dt.date, last: dt.date, i
 
 
 def own_settings(settings: Settings, into: Path) -> Settings:
-    """The settings with which a replay runs: its root, and its own embedded vectors, as it would write to those that are served."""
+    """The settings with which a replay runs: its root, its own embedded vectors, as it would write to those that are served, and no
+    alerts: its days are neither late nor anybody's night."""
     storage = settings.storage.model_copy(update={"root": str(into)})
     vectors = settings.vectors.model_copy(update={"uri": "", "token": ""})
-    return settings.model_copy(update={"storage": storage, "vectors": vectors})
+    alerts = settings.alerts.model_copy(update={"on_failure": "", "on_late": "", "deadline_hours": 0})
+    return settings.model_copy(update={"storage": storage, "vectors": vectors, "alerts": alerts})
 
 
 def _copy(lake: Lake, fresh: Lake, table: Table, first: dt.date, last: dt.date, sources: list[str]) -> None:

@@ -100,6 +100,7 @@ class Run:
         self._refused: list[tuple[Table, DataFrame, int]] = []
         self._kept: list[DataFrame] = []
         self._file_rows = 0
+        self._spared = ""
 
     # -- what is around
 
@@ -265,6 +266,22 @@ class Run:
         metadata = {"run_id": self.record.run_id, "job": self.job, "date": str(self.date)}
         self._lake.replace(table, rows, place, count=count, metadata=metadata, files=files or self._lake.files_for(rows, count))
 
+    def spare(self, **where: str) -> None:
+        """A slice that readers see now stays for them if this run no longer writes it. The ledger says that it is gone, and it goes when
+        a later job calls `sweep`."""
+        self._spared = _slice_name(where)
+
+    def sweep(self, job: str, **seen: str) -> None:
+        """Empty what runs of `job` on any day spared for readers, but not the slices that readers see now."""
+        for record in self._ledger.latest_of(job):
+            spared = record.inputs.get(_SPARED)
+            if not spared or spared == _slice_name(seen):
+                continue
+            for table in (tables.ALL[s.table] for s in record.writes if s.slice == spared and not s.rows):
+                for where in self._lake.slices(table, record.data_date):
+                    if _slice_name(where) == spared:
+                        self._empty(table, record.data_date, where)
+
     # -- beginning and end, called by the pipeline
 
     def finish(self, status: str) -> RunRecord:
@@ -308,9 +325,18 @@ class Run:
                 continue
             for where in self._lake.slices(table, self.date):
                 name = _slice_name(where)
-                if (table.name, name) not in written:
-                    self._write(table, self.spark.createDataFrame([], table.spark_schema()), {"data_date": self.date, **where}, 0, None)
-                    self.record.writes.append(Slice(table.name, name, 0, ""))
+                if (table.name, name) in written:
+                    continue
+                if name and name == self._spared:
+                    self.input(_SPARED, name)
+                else:
+                    self._empty(table, self.date, where)
+                self.record.writes.append(Slice(table.name, name, 0, ""))
+
+    def _empty(self, table: Table, date: dt.date, where: Mapping[str, str]) -> None:
+        metadata = {"run_id": self.record.run_id, "job": self.job, "date": str(date)}
+        none = self.spark.createDataFrame([], table.spark_schema())
+        self._lake.replace(table, none, {"data_date": date, **where}, count=0, metadata=metadata)
 
     def _write_quarantine(self) -> None:
         from pyspark.sql import functions as F
@@ -333,6 +359,9 @@ class Run:
 def seed_of(job: str, date: dt.date) -> int:
     """What a job's draws for a date begin with: the same whenever it is run."""
     return int.from_bytes(hashlib.sha256(f"{job} {date}".encode()).digest()[:4], "big")
+
+
+_SPARED = "spared for readers"
 
 
 def _slice_name(where: Mapping[str, str]) -> str:

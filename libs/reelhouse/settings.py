@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from reelhouse.errors import SettingsError
 
@@ -24,6 +24,20 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
 
+
+def memory_bytes(text: str) -> int:
+    """Bytes of a size as Java takes it, with a unit: 2g, 512m. 0 if it is none."""
+    found = re.fullmatch(r"(\d+)([kmgt])", text.lower())
+    return int(found[1]) * 1024 ** (" kmgt".index(found[2])) if found else 0
+
+
+def _enough_for_spark(text: str) -> str:
+    if memory_bytes(text) < 512 * 1024**2:  # Spark ends at once with less than 450 MiB, and Java keeps some of it for itself
+        raise ValueError("a size such as 2g, of at least 512m, is needed")
+    return text
+
+
+Memory = Annotated[str, AfterValidator(_enough_for_spark)]
 
 # What nobody may see: a job's output does not depend on it, so that no hash of it is kept either
 _SECRET = {"vectors": {"token"}}
@@ -51,7 +65,7 @@ class StorageSettings(Section):
 
 class SparkSettings(Section):
     master: str
-    driver_memory: str
+    driver_memory: Memory
     shuffle_partitions: Positive
     jobs_at_once: Positive
     extra: dict[str, str]

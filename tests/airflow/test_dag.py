@@ -34,7 +34,7 @@ def found(installed: Airflow) -> dict:
 def test_the_dag_is_the_pipeline_job_for_job(found: dict):
     assert found["errors"] == {}
     wanted = {
-        job.name: {"after": sorted(job.after), "retries": job.retries, "minutes": job.minutes, "type": "BashOperator"}
+        job.name: {"after": sorted(job.after), "retries": job.retries, "minutes": job.minutes + 5, "type": "BashOperator"}
         for job in load_jobs()
     }
     assert found["tasks"] == wanted
@@ -52,13 +52,22 @@ def test_the_date_is_the_utc_day_on_which_the_data_interval_starts(found: dict):
     program = shlex.quote(str(CHECKOUT / ".venv" / "bin" / "reelhouse"))
     commands = {what: [command.strip() for command in lines] for what, lines in found["commands"].items()}
     begin = f"exec {program} job train --date"
-    assert commands["scheduled"] == [f"{begin} 2026-01-0{n}" for n in (1, 2, 3)]
-    assert commands["by hand"] == [f"{begin} 2026-01-04", f"{begin} 2026-02-28"]
-    assert commands["in another zone"] == [f"{begin} 2026-01-02"]
-    assert commands["without an interval"] == [f"{begin} 2026-01-06"]
+    assert commands["scheduled"] == [f"{begin} 2026-01-0{n} --no-retry" for n in (1, 2, 3)]
+    assert commands["by hand"] == [f"{begin} 2026-01-04 --no-retry", f"{begin} 2026-02-28 --no-retry"]
+    assert commands["in another zone"] == [f"{begin} 2026-01-02 --no-retry"]
+    assert commands["without an interval"] == [f"{begin} 2026-01-06 --no-retry"]
     (line,) = commands["with variables"]
-    assert shlex.split(line)[5:] == ["2026-01-06", "--conf", "/etc/a.yml", "--conf", "/etc/b c.yml", "--root", "s3a://bucket/it's"]
-    assert commands["with a program"] == ["exec docker run lake reelhouse job train --date 2026-01-06"]
+    assert shlex.split(line)[5:] == [
+        "2026-01-06",
+        "--no-retry",
+        "--conf",
+        "/etc/a.yml",
+        "--conf",
+        "/etc/b c.yml",
+        "--root",
+        "s3a://bucket/it's",
+    ]
+    assert commands["with a program"] == ["exec docker run lake reelhouse job train --date 2026-01-06 --no-retry"]
 
 
 JOBS = """
@@ -79,7 +88,8 @@ def test_a_status_that_is_not_0_fails_the_run_and_the_next_day_does_not_start(in
     assert installed.dags_test("2026-01-02", **environ).returncode == 0
     failed = installed.dags_test("2026-01-03", FAILING="second 2026-01-02", **environ)
     assert failed.returncode != 0
-    done = [f"job {job} --date 2026-01-0{n}" for n, jobs in ((1, ("first", "second", "third")), (2, ("first", "second"))) for job in jobs]
+    ran = ((1, ("first", "second", "third")), (2, ("first", "second")))
+    done = [f"job {job} --date 2026-01-0{n} --no-retry" for n, jobs in ran for job in jobs]
     assert said.read_text().splitlines() == done
     refused = installed.dags_test("2026-01-04", **environ)
     assert refused.returncode != 0

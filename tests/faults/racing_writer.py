@@ -20,10 +20,12 @@ from reelhouse.lake import Lake, Ledger, RunRecord, conform, start_session
 def commit(lake: Lake, log: Any, name: str, number: int) -> None:
     """One Delta commit of a marker of its own, under the table's lock as every commit of a lake."""
     jvm: Any = lake.spark.sparkContext._jvm
-    marker = jvm.org.apache.spark.sql.delta.actions.SetTransaction(f"{name}-{number}", number, jvm.scala.Option.empty())
+    delta = jvm.org.apache.spark.sql.delta
+    marker = delta.actions.SetTransaction(f"{name}-{number}", number, jvm.scala.Option.empty())
     actions = jvm.scala.jdk.javaapi.CollectionConverters.asScala([marker]).toSeq()
+    operation = delta.DeltaOperations.TestOperation("race", jvm.scala.Option.empty())  # after a "manual update" Delta counts all anew
     with lake.lock(tables.VIDEO_TAGS.name):
-        log.startTransaction(jvm.scala.Option.empty()).commit(actions, jvm.org.apache.spark.sql.delta.DeltaOperations.ManualUpdate())
+        log.startTransaction().commit(actions, operation)
 
 
 def replace(lake: Lake, name: str, number: int) -> None:
@@ -37,7 +39,7 @@ def replace(lake: Lake, name: str, number: int) -> None:
 
 if __name__ == "__main__":
     root, name, commits, appends = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    values = {"spark.master": "local[1]", "spark.driver_memory": "300m"}
+    values = {"spark.master": "local[1]", "spark.driver_memory": "512m"}
     session = start_session(settings_module.load(values=values).spark)
     lake = Lake(session, str(root))
     ledger = Ledger(lake)

@@ -23,7 +23,7 @@ WRITERS, COMMITS, APPENDS = 16, 313, 5
 
 @survives(
     "16 processes commit to one table at once, 5,008 times",
-    seconds=900,
+    seconds=1800,
     sees="nothing: they wait for each other",
     mends="nothing is needed",
 )
@@ -31,6 +31,8 @@ def test_sixteen_racing_writers_lose_none_of_five_thousand_commits(spark: SparkS
     lake = Lake(spark, str(tmp_path / "w"))
     day = dt.date(2026, 1, 1)
     write_rows(lake, tables.VIDEO_TAGS, [{"video_id": "v", "tag_id": "t", "tag": "T", "position": 0, "matches": 1}], {"data_date": day})
+    # a checkpoint, which is written after the commit, would take half the time
+    spark.sql(f"ALTER TABLE delta.`{lake.path(tables.VIDEO_TAGS)}` SET TBLPROPERTIES ('delta.checkpointInterval' = '1000')")
     began = time.monotonic()
     writers = []
     for n in range(WRITERS):
@@ -46,7 +48,7 @@ def test_sixteen_racing_writers_lose_none_of_five_thousand_commits(spark: SparkS
         started = time.monotonic()
         (Path(lake.root) / "go").touch()
         for n, writer in enumerate(writers):
-            assert writer.wait(timeout=3000) == 0, (tmp_path / f"w{n}.log").read_text()[-3000:]
+            assert writer.wait(timeout=6000) == 0, (tmp_path / f"w{n}.log").read_text()[-3000:]
     finally:
         for writer in writers:
             writer.kill()
@@ -55,7 +57,7 @@ def test_sixteen_racing_writers_lose_none_of_five_thousand_commits(spark: SparkS
     wanted = {f"w{n}-{number}" for n in range(WRITERS) for number in range(COMMITS)}
     assert len(wanted) >= 5000
     found = []
-    for entry in sorted((Path(lake.path(tables.VIDEO_TAGS)) / "_delta_log").glob("*.json"))[1:]:
+    for entry in sorted((Path(lake.path(tables.VIDEO_TAGS)) / "_delta_log").glob("*.json")):
         found += [a["txn"]["appId"] for a in map(json.loads, entry.read_text().splitlines()) if "txn" in a]
     assert sorted(found) == sorted(wanted)
     kept = [r.video_id for r in lake.read(tables.VIDEO_TAGS).where("data_date >= '2026-02-01'").select("video_id").collect()]

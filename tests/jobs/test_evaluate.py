@@ -165,9 +165,21 @@ def test_what_a_person_rejected_the_gates_leave_alone_and_without_a_mandate_they
     word = {"model_version": equal, "snapshot_id": "s", "decision": "rejected", "decided_at": at, "reason": "it shouts"}
     lake.write(tables.PROMOTIONS, [{**word, "decided_by": "anna"}], eleventh, decided_by="anna")
     record = lake.do(evaluate, eleventh)
-    assert record.note == f"model {equal} was rejected by a person and stays out; `reelhouse models promote` would bring it back"
-    assert [d[1:3] for d in decisions(lake, eleventh)] == [("rejected", "anna")]
+    assert record.note.startswith(f"{equal} was rejected by a person and stays out; `reelhouse models promote` would bring it back; model ")
+    # what the gates found stays on record, so that a person can bring it back without force
+    assert sorted(d[1:3] for d in decisions(lake, eleventh)) == [("passed", "gates"), ("rejected", "anna")]
     days.same_snapshot(twelfth)
+    # nor one in whose place a person promoted another
+    lake = days.lake()
+    champion, at = days.champion(eleventh), dt.datetime.combine(eleventh, dt.time(10))
+    word = {"snapshot_id": "s", "decision": "promoted", "reason": "it was better", "decided_at": at}
+    for who, model in (("gates", equal), ("zoe", champion)):
+        lake.write(tables.PROMOTIONS, [{**word, "model_version": model, "decided_by": who}], eleventh, decided_by=who)
+    lake.write(tables.PROMOTIONS, [], eleventh, decided_by="anna")
+    lake, _ = days.candidate(twelfth, days.model, seed=31)
+    record = lake.do(evaluate, twelfth)
+    assert record.note.startswith(f"{equal} was replaced by a person and stays out")
+    assert decisions(lake, twelfth) == [(equal, "passed", "gates", champion)]
     lake, other = days.candidate(twelfth, days.model, seed=32)
     lake.settings = lake.settings.model_copy(update={"gates": lake.settings.gates.model_copy(update={"promote": False})})
     champion = days.champion(twelfth)

@@ -45,8 +45,15 @@ def plant_labels(made):
     ]  # fmt: skip
     first = [answered(*one) for one in people]
     again = answered("e8", "v3", "food", "cy", 1, hour=9)  # thought better of it
-    made.write(tables.LABEL_EVENTS, [*first, again], DAY, batch="b")
-    folded = [("v1", "food.baking", 1, 2 / 3, 3), ("v1", "pets", 0, 2 / 3, 3), ("v2", "pets", 1, 1.0, 2), ("v3", "food", 1, 1.0, 1)]
+    instead = answered("e9", "v1", "food.noodles", "ann", 1, hour=7)  # then she saw that it is baking
+    made.write(tables.LABEL_EVENTS, [*first, again, instead], DAY, batch="b")
+    folded = [
+        ("v1", "food.baking", 1, 2 / 3, 3),
+        ("v1", "food.noodles", 0, 1.0, 3),
+        ("v1", "pets", 0, 2 / 3, 3),
+        ("v2", "pets", 1, 1.0, 2),
+        ("v3", "food", 1, 1.0, 1),
+    ]
     facts = {"task": "category", "source": "people", "taxonomy_version": "t"}
     named = ("video_id", "label_id", "answer", "agreement", "annotators")
     made.write(tables.LABELS, [dict(zip(named, row, strict=True)) | facts for row in folded], DAY)

@@ -11,7 +11,7 @@ from reelhouse import tables
 from reelhouse.errors import DamagedTableError
 from reelhouse.lake import Lake, conform
 from reelhouse.lake.repair import damaged_entries, entries, has_bytes_of_its_sum, void
-from reelhouse.lake.trouble import damage
+from reelhouse.lake.trouble import damage, written_again
 from reelhouse.mending import repair
 from reelhouse.pipeline import load_jobs
 from reelhouse.takedown import take_down
@@ -131,3 +131,24 @@ def test_what_spark_says_of_a_file_becomes_a_sentence_with_the_command_that_mend
         "ops.runs: s3a://bucket/w/tables/ops/runs/_delta_log/00000000000000000002.json, a part of its log, is damaged"
     )
     assert damage("Column x is not there") is None
+
+
+@pytest.mark.parametrize(
+    ("folder", "mend"),
+    [
+        ("bronze/video_arrivals/data_date=2026-01-02/batch=manifest.jsonl", "ingest"),
+        ("bronze/video_arrivals/data_date=2026-01-02/batch=videos", None),  # the job reads what it took in before
+        ("bronze/label_events/data_date=2026-01-02/batch=labels%2Fann.jsonl", "import_labels"),
+        ("bronze/label_events/data_date=2026-01-02/batch=inbox%2Flabels%2Fann.jsonl", None),
+        ("bronze/label_events/data_date=2026-01-02/batch=manifest.jsonl", None),
+        ("bronze/deletions/data_date=2026-01-02", None),
+        ("ops/runs/data_date=2026-01-02", None),
+        ("ops/promotions/data_date=2026-01-02/decided_by=gates", "evaluate"),
+        ("ops/promotions/data_date=2026-01-02/decided_by=ann", None),
+        ("silver/text_encoders", None),
+    ],
+)
+def test_a_lost_file_comes_back_by_its_job_or_from_a_copy(folder: str, mend: str | None):
+    again = f"`reelhouse job {mend} --date 2026-01-02 --force` writes it again" if mend else "Bring it back from a copy"
+    for path in (folder, folder.replace("%", "%25")):  # as it lies there, and as an address
+        assert written_again(f"/w/tables/{path}/part-0.parquet") == again

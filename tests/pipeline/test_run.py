@@ -74,6 +74,25 @@ def test_what_runs_that_failed_or_were_killed_left_of_the_day_is_emptied_by_the_
     assert there(begin.lake) == {("a", "v2")}
 
 
+def test_what_readers_see_outlives_the_run_that_no_longer_writes_it_until_they_see_another(begin):
+    first, again = begin(), begin()
+    hashes(first, "a", "v1")
+    hashes(first, "x", "v1")
+    first.finish("succeeded")
+    again.spare(model_version="a")
+    hashes(again, "b", "v1")
+    record = again.finish("succeeded")
+    assert there(begin.lake) == {("a", "v1"), ("b", "v1")}
+    assert {s.slice: s.rows for s in record.writes} == {"model_version=b": 1, "model_version=a": 0, "model_version=x": 0}
+    assert Ledger(begin.lake).written("gold.hashes", "day", DAY)[0] == 1  # so that nothing is stale once it is gone
+    later = begin("serve", ["ops.serving"], day=NEXT)
+    later.sweep("predict", model_version="a")
+    assert there(begin.lake) == {("a", "v1"), ("b", "v1")}
+    later.sweep("predict", model_version="b")
+    assert there(begin.lake) == {("b", "v1")}
+    assert later.finish("succeeded").writes == []
+
+
 def test_what_people_decided_on_the_day_is_not_a_leftover(begin):
     at = dt.datetime(2026, 1, 1, 9)
     decision = {"model_version": "m", "snapshot_id": "s", "decision": "promoted", "decided_at": at, "reason": "good"}

@@ -81,6 +81,7 @@ def test_a_failed_night_is_told_with_its_status_cause_and_next_step_and_a_good_o
     times = ["yesterday"] * 25 + ["2026-01-01T08:00:00Z"] * 5
     unusable = [{"video_id": f"v{n}", "title": "x", "published_at": at} for n, at in enumerate(times)]
     deliver(folder / "in", yesterday, unusable)
+    (folder / "in" / str(yesterday) / "notes.odt").write_text("told of before the day fails; the cause comes first all the same")
     failed = as_cron_does(line, folder)
     assert failed.returncode == 4, failed.stdout + failed.stderr
     told = failed.stdout.splitlines()
@@ -159,6 +160,28 @@ def test_a_folder_of_logs_that_can_not_be_used_is_told(tmp_path: Path, spark: Sp
     with pytest.raises(StorageError, match=r"the folder of the logs, .*, can't be used"):
         typing_in(tmp_path, spark, monkeypatch)("schedule", "run", "--date", str(DAY), *words)
     assert json.loads((tmp_path / "told").read_text())["text"].startswith("StorageError: the folder of the logs, ")
+
+
+def test_a_night_that_can_not_be_logged_is_told(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, program: Path):
+    (tmp_path / "w" / "logs" / f"{DAY}.log").mkdir(parents=True)
+    words = ("schedule", "run", "--date", str(DAY), "--root", "w", "--set", f"alerts.on_failure=tee {tmp_path / 'told'}")
+    with pytest.raises(StorageError, match=rf"^{DAY} was not run: .*{DAY}\.log'\. Mend that, then cd "):
+        typing_in(tmp_path, spark, monkeypatch)(*words)
+    assert json.loads((tmp_path / "told").read_text())["text"].startswith(f"StorageError: {DAY} was not run: ")
+    assert not program.exists()
+
+
+def test_a_night_whose_day_somebody_else_is_running_is_told(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch):
+    script, busy = tmp_path / "program", f"another run is at work on {DAY}"
+    script.write_text(f"#!/bin/sh\necho 'reelhouse: {busy}'\nexit {LockedError.exit_code}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(nightly, "PROGRAM", str(script))
+    words = ("schedule", "run", "--date", str(DAY), "--root", "w", "--set", f"alerts.on_failure=tee {tmp_path / 'told'}")
+    typing_in(tmp_path, spark, monkeypatch)(*words, code=LockedError.exit_code)
+    alert = json.loads((tmp_path / "told").read_text())
+    assert (alert["kind"], alert["date"]) == ("failed", str(DAY))
+    assert alert["text"].startswith(f"LockedError: reelhouse daily {DAY}: another run is at work (exit status 5) after ")
+    assert alert["text"].endswith(f"; reelhouse: {busy}")
 
 
 def test_where_a_cluster_is_told_of_comes_with_the_line_and_secrets_do_not():

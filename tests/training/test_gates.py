@@ -134,9 +134,19 @@ def day(n):
 
 def test_a_rejected_version_leaves_the_line_until_a_person_promotes_it_again():
     events = [("a", "promoted", GATES, day(1)), ("b", "promoted", GATES, day(2)), ("b", "rejected", "anna", day(3))]
+    by_zoe = fold([*events, ("b", "promoted", "zoe", day(5))])
     assert fold(events) == Champions((("a", day(1)),), frozenset("b"))
     assert fold([*events, ("b", "promoted", GATES, day(4))]).champion == "a"
-    assert fold([*events, ("b", "promoted", "zoe", day(5))]) == Champions((("a", day(1)), ("b", day(5))))
+    assert by_zoe == Champions((("a", day(1)), ("b", day(5))), replaced=frozenset("a"))
+
+
+def test_in_whose_place_a_person_promoted_another_is_known_until_a_person_takes_it_back():
+    events = [("a", "promoted", GATES, day(1)), ("b", "promoted", GATES, day(2))]
+    assert fold(events).replaced == frozenset()
+    events.append(("a", "promoted", "anna", day(3)))
+    assert fold(events).replaced == frozenset("b")
+    assert fold([*events, ("c", "promoted", GATES, day(4))]).replaced == frozenset("b")
+    assert fold([*events, ("b", "promoted", "anna", day(4))]).replaced == frozenset("a")
 
 
 def test_kept_ready_are_what_is_served_and_the_champion_before_for_some_days():

@@ -2,6 +2,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -43,20 +44,28 @@ def processes_on(folder):
     return [p for p in psutil.process_iter(["cmdline"]) if str(folder) in (p.info["cmdline"] or [])]
 
 
+def listening(folder):
+    """Addresses at which the processes of a training listen."""
+    for process in processes_on(folder):
+        with suppress(psutil.NoSuchProcess):
+            yield from (c.laddr.ip for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The same snapshot of unequal files by both launchers, and by one rank."""
     # blanks, quotes and dollars in the path must not matter to any shell in between
     base = tmp_path_factory.mktemp("training") / "a folder $HOME 'x'"
     plan = plan_of(write_snapshot(base, 130, 50), 180, epochs=8)
-    models = {launcher: start(base / launcher, plan, launcher) for launcher in LAUNCHERS}
+    heard: dict[str, set[str]] = {launcher: set() for launcher in LAUNCHERS}
+    models = {name: start(base / name, plan, name, look=lambda name=name: heard[name].update(listening(base / name))) for name in LAUNCHERS}
     models["one rank"] = alone(plan)
-    return base, plan, models
+    return base, plan, models, heard
 
 
 @pytest.mark.slow
 def test_horovodrun_with_two_ranks_of_unequal_rows_trains_a_model_that_is_right(trained):
-    base, plan, models = trained
+    base, plan, models, _ = trained
     assert accuracy(models["horovod"], plan) > 0.85  # by chance: .33
     assert sorted(p.name for p in base.glob("horovod/checkpoint-*")) == [f"checkpoint-{e:05d}.pt" for e in (2, 4, 6, 8)]
     assert len((base / "horovod/progress.jsonl").read_text().splitlines()) == 8
@@ -64,8 +73,15 @@ def test_horovodrun_with_two_ranks_of_unequal_rows_trains_a_model_that_is_right(
 
 
 @pytest.mark.slow
+def test_nobody_outside_this_machine_can_speak_with_ranks_or_what_joins_them(trained):
+    *_, heard = trained
+    assert heard["horovod"]  # the rendezvous server at least
+    assert {address for addresses in heard.values() for address in addresses} == {"127.0.0.1"}
+
+
+@pytest.mark.slow
 def test_both_launchers_give_the_same_model(trained):
-    _, _, models = trained
+    _, _, models, _ = trained
     ours, other = (load(models[name]).state_dict() for name in LAUNCHERS)
     for name, values in ours.items():
         np.testing.assert_allclose(values.numpy(), other[name].numpy(), atol=1e-6, err_msg=name)
@@ -73,7 +89,7 @@ def test_both_launchers_give_the_same_model(trained):
 
 @pytest.mark.slow
 def test_two_ranks_are_about_as_good_as_one(trained):
-    _, plan, models = trained
+    _, plan, models, _ = trained
     assert abs(accuracy(models["one rank"], plan) - accuracy(models["horovod"], plan)) < 0.1
 
 

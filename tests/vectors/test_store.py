@@ -291,3 +291,22 @@ def test_a_folder_that_is_a_file_is_a_clear_error(tmp_path):
     (tmp_path / "milvus").write_text("in the way")
     with pytest.raises(StorageError, match="can't be opened: File exists"):
         VectorStore("", "", tmp_path, 10).ensure(EMBEDDING, VERSION, 8)
+
+
+def test_a_collection_whose_filling_was_cut_off_is_neither_current_nor_searched_until_it_is_filled(store):
+    vectors = filled(store, 6)
+    with pytest.raises(VectorError, match="v0003"), store.anew(EMBEDDING, VERSION, 8):
+        store.upsert(EMBEDDING, VERSION, [*rows(vectors[:3]), ("v0003", vectors[3] * np.nan, 0, DAY)])
+    assert not store.is_current(EMBEDDING, VERSION)
+    with pytest.raises(VectorStoreError, match=r"was being filled when that was cut off, .* `reelhouse vectors load`, fills it anew"):
+        store.similar(VERSION, vectors[0], 2)
+    with store.anew(EMBEDDING, VERSION, 8):
+        assert store.count(EMBEDDING, VERSION) == 0
+        store.upsert(EMBEDDING, VERSION, rows(vectors))
+    assert store.is_current(EMBEDDING, VERSION)
+    assert store.similar(VERSION, vectors[0], 1)[0][0] == "v0000"
+    with pytest.raises(VectorError), store.anew(EMBEDDING, VERSION, 8):
+        store.upsert(EMBEDDING, VERSION, [("v0000", vectors[0] * np.nan, 0, DAY)])
+    store.keep_only([])
+    store.ensure(EMBEDDING, VERSION, 8)  # of this name, but another
+    assert store.is_current(EMBEDDING, VERSION)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_pipeline, settings_of
+from reelhouse.cli.options import Conf, Day, Root, Set, day_of, day_to_run, open_pipeline, settings_of
 
 if TYPE_CHECKING:
     from reelhouse.run import Run
@@ -84,7 +84,7 @@ def _decide(action: Callable[[Run], str], date: str | None, *options: object) ->
     from reelhouse.promotion import newest_day
 
     with open_pipeline(settings_of(*options)) as pipeline:  # type: ignore[arg-type]
-        day = day_of(date) if date else newest_day(pipeline.lake)
+        day = day_to_run(date) if date else newest_day(pipeline.lake)
         with pipeline.by_hand("models", day) as run:
             said = action(run)
             run.note(said)

@@ -43,11 +43,19 @@ def day_of(text: str) -> dt.date:
         raise SettingsError(f"a date is wanted as YYYY-MM-DD, got {text!r}") from error
 
 
+def day_to_run(text: str) -> dt.date:
+    """As day_of. SettingsError for a day to come: what was decided or served for it would be the newest for all days until then."""
+    day, today = day_of(text), dt.datetime.now(dt.UTC).date()
+    if day > today + dt.timedelta(days=1):  # tomorrow has begun east of Greenwich
+        raise SettingsError(f"{day} is in the future (today is {today}, UTC)")
+    return day
+
+
 def days_of(first: str, last: str) -> list[dt.date]:
     """Every date of a backfill. SettingsError if it ends before it begins."""
     from reelhouse.pipeline import days
 
-    begin, end = day_of(first), day_of(last)
+    begin, end = day_of(first), day_to_run(last)
     if end < begin:
         raise SettingsError(f"--from {begin} is after --to {end}: no day lies between them")
     return list(days(begin, end))

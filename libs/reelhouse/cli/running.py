@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reelhouse.cli.options import Conf, Day, Root, Set, day_of, days_of, open_lake, open_pipeline, settings_of
+from reelhouse.cli.options import Conf, Day, Root, Set, day_of, day_to_run, days_of, open_lake, open_pipeline, settings_of
 from reelhouse.errors import LateError, LockedError, NotFoundError, ReelhouseError, SettingsError
 from reelhouse.oncall import Alert, Trouble, next_step, tell
 
@@ -48,8 +49,9 @@ def daily(
             extra[f"sources.{name}"] = str(path.resolve())
     if sample:
         extra |= {"sources.deliveries": str((SAMPLE / "deliveries").resolve()), "storage.root": SAMPLE_ROOT}
+        extra |= {"vectors.uri": "", "models.uri": ""}  # what other settings name belongs to another lake, whose aliases it would move
     settings = settings_of(conf, values, root, extra)
-    dates = [day_of(date)] if date else []
+    dates = [day_to_run(date)] if date else []
     if first or last:
         if not (first and last) or date:
             raise SettingsError("a backfill wants --from and --to, and no --date")
@@ -162,14 +164,24 @@ def _score_sample(pipeline: Pipeline, last: dt.date) -> None:
 
 
 @app.command()
-def job(name: str, date: Day = None, force: bool = False, conf: Conf = None, values: Set = None, root: Root = None) -> None:
+def job(
+    name: str,
+    date: Day = None,
+    force: bool = False,
+    conf: Conf = None,
+    values: Set = None,
+    root: Root = None,
+    retry: Annotated[bool, typer.Option(help="try again as conf/pipeline.yml says; a scheduler that does so itself says no")] = True,
+) -> None:
     """Run one job for one date."""
     from reelhouse import show
 
     if date is None:
         raise SettingsError("a job is always given its date: --date YYYY-MM-DD")
-    settings, day = settings_of(conf, values, root), day_of(date)
+    settings, day = settings_of(conf, values, root), day_to_run(date)
     with _telling(settings, [day]), open_pipeline(settings) as pipeline:
+        if not retry:
+            pipeline.jobs = [replace(each, retries=0) for each in pipeline.jobs]
         outcomes = pipeline.run_day(day, [name], force=force)
         show.closing(outcomes)
         _leave(pipeline, outcomes, whole=False)  # whatever the time is: the day is late, not the job

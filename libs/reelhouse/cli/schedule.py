@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,20 +101,18 @@ def run(
     now = dt.datetime.now(dt.UTC)
     due = due_at(slot, now) if slot else now
     day = day_of(date) if date else due.date() - dt.timedelta(days=1)
-    if not log:
-        night, file = nightly.run_day(day, options, None), None
-    else:
-        logs = _logs_of(settings)
-        file = logs / f"{day}.log"
-        minutes = settings.runs.wait_minutes if settings.runs.when_locked == "wait" else 0
-        try:
-            with nightly.only_one(logs, day, options, minutes):
-                night = nightly.run_day(day, options, file)
-        except (LockedError, StorageError) as error:  # no run began that could tell of it
-            _tell_of(settings, day, f"{type(error).__name__}: {error}")
-            raise
+    file = _logs_of(settings) / f"{day}.log" if log else None
+    minutes = settings.runs.wait_minutes if settings.runs.when_locked == "wait" else 0
+    try:
+        with nightly.only_one(file.parent, day, options, minutes) if file else nullcontext():
+            night = nightly.run_day(day, options, file)
+    except (LockedError, StorageError) as error:  # no run began that could tell of it
+        _tell_of(settings, day, f"{type(error).__name__}: {error}")
+        raise
     if night.status > nightly.KILLED:  # it could not tell of that itself
         _tell_of(settings, day, nightly.headline(night))
+    elif night.status == LockedError.exit_code:  # no reason to tell where a person runs it, who sees it; here nobody does
+        _tell_of(settings, day, f"LockedError: {'; '.join([nightly.headline(night), *night.last_words])}")
     if night.status:
         for line in nightly.summary(night, options, file, lambda day: _troubles(settings, day)):
             print(line)

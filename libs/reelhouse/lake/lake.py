@@ -241,7 +241,7 @@ class Lake:
             probe = Path(self.root) / "locks" / ".writable"
             probe.parent.mkdir(parents=True, exist_ok=True)
             probe.write_text("")
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # two runs may begin at once
 
     # -- small marker files, on whatever file system the root is
 

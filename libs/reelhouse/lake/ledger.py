@@ -67,6 +67,10 @@ class Ledger:
     def latest(self, job: str, date: dt.date) -> RunRecord | None:
         return self._latest.get((job, date))
 
+    def latest_of(self, job: str) -> list[RunRecord]:
+        """The latest run of the job for each date, in order of dates."""
+        return sorted((r for (name, _), r in self._latest.items() if name == job), key=lambda r: r.data_date)
+
     def time_of_next(self, job: str, date: dt.date) -> dt.datetime:
         """When a run that begins now started (UTC): after the latest of its job and date, also where the clock was set back since.
 

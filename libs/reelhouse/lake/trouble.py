@@ -6,6 +6,7 @@ import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import unquote
 
 import yaml
 
@@ -34,6 +35,9 @@ _DAMAGED = re.compile(r"\[FAILED_READ_FILE\.(\w+)\] Encountered error while read
 _LOG_GAP = re.compile(r"\[(DELTA_VERSIONS_NOT_CONTIGUOUS|DELTA_MISSING_PART_FILES|DELTA_LOG_FILE_NOT_FOUND\w*)\]\s*([^\n]*)")
 _PLACE = re.compile(r"/tables/(\w+)/(\w+)/(_delta_log/)?(?:data_date=(\d{4}-\d\d-\d\d)/)?")
 
+# what people decided, and what stays of videos and lines of the inbox that are no longer there
+_KEPT = re.compile(r"/decided_by=(?!gates/)|/batch=(videos/|inbox/)")
+
 
 def damage(text: str) -> DamagedTableError | None:
     """What Spark or Delta says of a file that it can't read, as an error that names table, file and remedy; None if that is not it."""
@@ -45,7 +49,7 @@ def damage(text: str) -> DamagedTableError | None:
         if in_log:
             mend = CHECKPOINT if path.endswith(".checkpoint.parquet") else REPAIR
             return DamagedTableError(f"{table or 'a table'}: {path}, a part of its log, {lost}. {mend}", table)
-        return DamagedTableError(f"{table or 'a table'}: its file {path} {lost}. {_written_again(table, date)}", table, date)
+        return DamagedTableError(f"{table or 'a table'}: its file {path} {lost}. {written_again(path)}", table, date)
     if found := _LOG_GAP.search(text):
         return DamagedTableError(
             f"the log of a table has lost entries ({found[2].strip()}). Bring _delta_log back from a copy; `reelhouse doctor` says which"
@@ -57,10 +61,13 @@ CHECKPOINT = "Remove that file, then run `reelhouse maintain`: the log's entries
 REPAIR = "`reelhouse repair` takes it out and says which days must run again"
 
 
-def _written_again(table: str, date: str | None) -> str:
+def written_again(path: str) -> str:
+    """How to mend a table's file that is lost: what writes it again, where a job does and need not read it for that."""
+    table, _, date = _place(path)
     jobs = yaml.safe_load((CONF / "pipeline.yml").read_text(encoding="utf-8"))["jobs"]
     writer = next((job["name"] for job in jobs if table in job.get("writes", ())), None)
-    if writer is None or date is None:
+    kept = _KEPT.search(unquote(unquote(path)))
+    if writer is None or date is None or kept or (table == tables.LABEL_EVENTS.name and "/batch=labels%" not in path):
         return "Bring it back from a copy"
     return f"`reelhouse job {writer} --date {date} --force` writes it again"
 

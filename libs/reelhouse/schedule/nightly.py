@@ -65,11 +65,21 @@ def only_one(logs: Path, date: dt.date, words: Sequence[str] = (), minutes: floa
 
 
 def run_day(date: dt.date, words: Sequence[str], log: Path | None) -> Night:
-    """Run `reelhouse daily` for the date; words: its further options. Output is appended to the log, or goes on to ours if None."""
+    """Run `reelhouse daily` for the date; words: its further options. Output is appended to the log, or goes on to ours if None.
+
+    StorageError where the log can't be written or the program can't be started: nothing was run.
+    """
     begun = time.monotonic()
     command = [PROGRAM, "daily", "--date", str(date), *words]
-    if log is None:
-        return Night(date, _status_of(command, None), time.monotonic() - begun, [])
+    try:
+        status, lines = (_status_of(command, None), []) if log is None else _logged(command, date, log)
+    except OSError as error:
+        raise StorageError(f"{date} was not run: {error}. Mend that, then {_by_hand(date, words)}") from error
+    return Night(date, status, time.monotonic() - begun, _last_words(lines))
+
+
+def _logged(command: Sequence[str], date: dt.date, log: Path) -> tuple[int, list[str]]:
+    """The exit status, and the lines that the run added to the log."""
     with log.open("a+b") as file:
         file.seek(0, os.SEEK_END)
         place = file.tell()
@@ -77,8 +87,7 @@ def run_day(date: dt.date, words: Sequence[str], log: Path | None) -> Night:
         file.flush()
         status = _status_of(command, file)
         file.seek(place)
-        lines = file.read().decode(errors="replace").splitlines()[1:]
-    return Night(date, status, time.monotonic() - begun, _last_words(lines))
+        return status, file.read().decode(errors="replace").splitlines()[1:]
 
 
 def _status_of(command: Sequence[str], output: IO[bytes] | None) -> int:

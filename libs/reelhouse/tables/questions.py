@@ -111,21 +111,24 @@ COVERAGE_BY_CATEGORY = View(
     },
 )
 
+_NEWEST_FIRST = """
+  ORDER BY coalesce(e.answered_at, cast(e.data_date AS timestamp)) DESC, e.data_date DESC, e.batch DESC, e.source_row DESC, e.event_id DESC
+""".strip()
+
 ANNOTATOR_QUALITY = View(
     "gold.annotator_quality",
-    "How an annotator's answers stand against what all say together, and against O2U. The newest answer to each question counts.",
-    """WITH answers AS (
+    "How an annotator's answers stand against what all say together, and against O2U. The newest answer to each question counts, and "
+    "of a video's labels in a tree the one given last.",
+    f"""WITH answers AS (
          SELECT e.annotator_id, e.video_id, e.task, e.label_id, e.answer, e.data_date,
-                row_number() OVER (
-                  PARTITION BY e.annotator_id, e.video_id, e.task, e.label_id
-                  ORDER BY coalesce(e.answered_at, cast(e.data_date AS timestamp)) DESC, e.data_date DESC, e.batch DESC,
-                           e.source_row DESC, e.event_id DESC) AS place
+                row_number() OVER (PARTITION BY e.annotator_id, e.video_id, e.task, e.label_id {_NEWEST_FIRST}) AS place,
+                row_number() OVER (PARTITION BY e.annotator_id, e.video_id, e.task, e.answer {_NEWEST_FIRST}) AS place_of_answer
          FROM bronze.label_events e LEFT ANTI JOIN bronze.deletions d ON d.video_id = e.video_id),
        compared AS (
          SELECT a.*, l.answer AS agreed_answer, l.verdict, a.answer IN (0, 1) AND l.answer IN (0, 1) AND l.annotators > 1 AS is_shared
          FROM answers a LEFT JOIN gold.labels_current l
          ON l.video_id = a.video_id AND l.task = a.task AND l.label_id = a.label_id
-         WHERE a.place = 1)
+         WHERE a.place = 1 AND (a.answer <> 1 OR a.place_of_answer = 1))
        SELECT annotator_id, task, count(*) AS answers, count(DISTINCT video_id) AS videos, count_if(answer = -1) AS cannot_say,
               count_if(is_shared) AS shared_answers, count_if(is_shared AND answer = agreed_answer) AS agreed_answers,
               try_divide(count_if(is_shared AND answer = agreed_answer), count_if(is_shared)) AS agreement,

@@ -18,10 +18,11 @@ _DECISIONS_MAX = 10_000  # one a day by the gates, and what people say: the newe
 @dataclass(frozen=True)
 class Champions:
     """line: versions that were promoted and not rejected since, each with its day, the champion last. rejected: by a person, so that
-    the gates leave them alone."""
+    the gates leave them alone; replaced: as well, since a person promoted another in their place."""
 
     line: tuple[tuple[str, dt.date], ...] = ()
     rejected: frozenset[str] = frozenset()
+    replaced: frozenset[str] = frozenset()
 
     @property
     def champion(self) -> str | None:
@@ -52,16 +53,19 @@ def fold(decisions: Iterable[tuple[str, str, str, dt.date]]) -> Champions:
     """decisions: (model_version, decision, decided_by, day), the oldest first."""
     line: list[tuple[str, dt.date]] = []
     rejected: set[str] = set()
+    replaced: set[str] = set()
     for version, decision, decided_by, day in decisions:
         if decision == PROMOTED and decided_by == GATES and version in rejected:
             continue  # the gates were asked before the person was
         line = [entry for entry in line if entry[0] != version]
         if decision == PROMOTED:
+            replaced |= {other for other, _ in line} if decided_by != GATES else set()
+            replaced.discard(version)
             line.append((version, day))
             rejected.discard(version)
         else:
             rejected.add(version)
-    return Champions(tuple(line), frozenset(rejected))
+    return Champions(tuple(line), frozenset(rejected), frozenset(replaced))
 
 
 def champion_of(promotions: DataFrame) -> str | None:

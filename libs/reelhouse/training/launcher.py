@@ -58,10 +58,13 @@ def run_ranks(folder: Path, launch: Launch, each_look: Callable[[], None] = lamb
 
 
 def _horovod(folder: Path, launch: Launch) -> list[tuple[list[str], dict[str, str]]]:
-    where = ["-H", launch.hosts] if launch.hosts else ["-H", f"localhost:{launch.ranks}", "--network-interfaces", _loopback()]
+    if launch.hosts:
+        runner, where = "horovod.runner.launch", ["-H", launch.hosts]
+    else:
+        runner, where = "reelhouse.training.loopback", ["-H", f"localhost:{launch.ranks}", "--network-interfaces", _loopback()]
     # horovodrun writes what rank i says to logs/rank.i/; its cache of what it found out about hosts would lie in the home folder
     command = [
-        sys.executable, "-c", "from horovod.runner.launch import run_commandline; run_commandline()",
+        sys.executable, "-m", runner,
         "-np", str(launch.ranks), "--gloo", "--disable-cache", *where, "--output-filename", str(folder / "logs"),
         sys.executable, "-m", "reelhouse.training.worker", str(folder),
     ]  # fmt: skip

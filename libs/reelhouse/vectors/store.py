@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,8 +89,8 @@ class VectorStore:
         return index
 
     def is_current(self, kind: str, version: str) -> bool:
-        """Whether the collection is there with the fields that it should have; one of an older release lacks some."""
-        if not self.exists(kind, version):
+        """Whether the collection is there, whole, with the fields that it should have; one of an older release lacks some."""
+        if not self.exists(kind, version) or self._is_unfinished(collection_name(kind, version)):
             return False
         held = self.call("describe_collection", collection_name(kind, version))
         return {field["name"] for field in held["fields"]} == set(schema.FIELDS)
@@ -101,6 +102,27 @@ class VectorStore:
         """Names of our collections, sorted, not of others on the same server; opens no embedded file that is not there."""
         names = self.call("list_collections") if self.state() == "present" else []
         return sorted(name for name in names if name.startswith((f"{EMBEDDING}__", f"{HASH}__")))
+
+    @contextmanager
+    def anew(self, kind: str, version: str, dimension: int) -> Iterator[None]:
+        """Make an embedded collection anew and fill it meanwhile: one whose filling was cut off is not searched and not current.
+
+        A server's are gathered beside those that are searched (FullLoad); the embedded store can't rename.
+        """
+        marker = self._unfinished(collection_name(kind, version))
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+        self.drop(kind, version)
+        self.ensure(kind, version, dimension)
+        yield
+        marker.unlink()
+
+    def _unfinished(self, name: str) -> Path:
+        assert self._path is not None, "of the embedded store only"
+        return self._path.with_name(f"{name}.unfinished")
+
+    def _is_unfinished(self, name: str) -> bool:
+        return self._path is not None and self._unfinished(name).exists()
 
     def drop(self, kind: str, version: str) -> None:
         if self.exists(kind, version):
@@ -192,6 +214,11 @@ class VectorStore:
             raise NotFoundError(
                 f"there is no collection {collection_name(kind, version)}; there are {', '.join(self.list_collections()) or 'none'}"
             )
+        if self._is_unfinished(collection_name(kind, version)):
+            raise VectorStoreError(
+                f"{collection_name(kind, version)} was being filled when that was cut off, and holds a part of the videos. "
+                "`reelhouse daily` for the newest day, or `reelhouse vectors load`, fills it anew"
+            )
         left_out = set(exclude)
         query = schema.vector_of(kind, vector, "(the query)")
         limit = min(k + len(left_out), K_MAX)
@@ -236,6 +263,8 @@ class VectorStore:
         others = [name for name in self.list_collections() if name.removesuffix(schema.LOADING) not in kept]
         for name in others:
             self.call("drop_collection", name)
+            if not self.is_server:
+                self._unfinished(name).unlink(missing_ok=True)
         return others
 
     # -- the client
