@@ -37,6 +37,8 @@ def inputs(run: Run) -> dict[str, str]:
 
 def main(run: Run) -> None:
     run.input("taxonomy", run.taxonomy(run.settings.training.task).version)
+    if seen := newest_served(run.ever(tables.SERVING)):
+        run.spare(model_version=seen)
     features, text_features = (run.current(table) for table in MODALITY_TABLES)
     champions, newest = champions_of(run.upto(tables.PROMOTIONS)), layout_of(features, text_features)
     if not champions.champion and not newest.parts:
@@ -48,8 +50,6 @@ def main(run: Run) -> None:
     known = run.previous(tables.EMBEDDINGS)
     changed = [run.day(table).select("video_id") for table in (*MODALITY_TABLES, tables.VIDEO_TEXT)]
     others = [v for v in kept_ready(champions, served_before(run), run.date, run.settings.serving.previous_days) if v != version]
-    if seen := newest_served(run.ever(tables.SERVING)):
-        run.spare(model_version=seen)
     frames = []
     for each in (version, *others):
         if each != version and not can_score(run, each, newest):

@@ -32,6 +32,16 @@ def test_half_a_backfill_and_a_date_that_is_none_are_named():
     assert "got '5 January'" in str(mistake("daily", "--date", "5 January"))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("daily", "--date"), ("job", "train", "--date"), ("daily", "--from", "2026-01-05", "--to"), ("models", "promote", "m", "--date")],
+)
+def test_a_day_to_come_is_neither_run_nor_decided_on(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(mistake(*words, "2262-01-05")).startswith("2262-01-05 is in the future (today is ")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_value_that_is_no_yaml_is_named_by_any_command():
     assert "--set 'vectors.token=@x': the value is no YAML" in str(mistake("settings", "--set", "vectors.token=@x"))
 

@@ -48,7 +48,7 @@ def test_sixteen_racing_writers_lose_none_of_five_thousand_commits(spark: SparkS
         started = time.monotonic()
         (Path(lake.root) / "go").touch()
         for n, writer in enumerate(writers):
-            assert writer.wait(timeout=6000) == 0, (tmp_path / f"w{n}.log").read_text()[-3000:]
+            assert writer.wait(timeout=3000) == 0, (tmp_path / f"w{n}.log").read_text()[-3000:]
     finally:
         for writer in writers:
             writer.kill()

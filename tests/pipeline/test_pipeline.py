@@ -308,6 +308,23 @@ def test_a_job_that_fails_once_is_tried_again_and_what_a_user_must_mend_is_not(o
     assert last.startswith(" 1/19  2026-01-01  ingest: succeeded")
 
 
+def test_a_scheduler_that_tries_again_itself_has_one_try(spark, deliveries: Path, tmp_path: Path, monkeypatch):
+    typed, calls = typing_in(tmp_path, spark, monkeypatch), []
+
+    def fails(run) -> None:
+        calls.append(run)
+        raise ConnectionError("planted")
+
+    ingest = next(job for job in load_jobs() if job.name == "ingest")
+    assert ingest.retries
+    monkeypatch.setattr(ingest.module, "main", fails)
+    words = ("job", "ingest", "--date", str(DAY1), "--root", "w", "--set", f"sources.deliveries={deliveries}")
+    typed(*words, "--no-retry", code=1)
+    assert len(calls) == 1
+    typed(*words, code=1)
+    assert len(calls) == 1 + 1 + ingest.retries
+
+
 def test_a_job_whose_inputs_cannot_be_told_fails_in_the_ledger_and_the_rest_goes_on(opened, deliveries: Path, tmp_path: Path, monkeypatch):
     pipeline = opened(tmp_path / "w", deliveries)
     statuses(pipeline.run_day(DAY1, ["ingest", "extract"]))

@@ -83,8 +83,9 @@ def _decide(action: Callable[[Run], str], date: str | None, *options: object) ->
     from reelhouse import show
     from reelhouse.promotion import newest_day
 
+    asked = day_to_run(date) if date else None
     with open_pipeline(settings_of(*options)) as pipeline:  # type: ignore[arg-type]
-        day = day_to_run(date) if date else newest_day(pipeline.lake)
+        day = asked or newest_day(pipeline.lake)
         with pipeline.by_hand("models", day) as run:
             said = action(run)
             run.note(said)
