@@ -59,7 +59,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A real Delta-enabled session on two cores, shared by all tests of a worker."""
-    loaded = settings_module.load(values={"spark.master": "local[2]", "spark.driver_memory": "2g"})
+    loaded = settings_module.load(values={"spark.master": "local[2]", "spark.driver_memory": os.environ.get("REELHOUSE_TEST_MEMORY", "2g")})
     session = start_session(loaded.spark, scratch=tmp_path_factory.mktemp("spark"))
     yield session
     session.stop()
