@@ -220,7 +220,7 @@ class Run:
         place = {"data_date": self.date, **where}
         name = _slice_name(where)
         if rows is None:
-            self._write(table, self.spark.createDataFrame([], table.spark_schema()), place, 0, None)
+            self._empty(table, place)
             self.record.writes.append(Slice(table.name, name, 0, ""))
             return
         rows = self.keep(self._lake.without_taken_down(table, conform(table, rows, place)))
@@ -280,7 +280,7 @@ class Run:
             for table in (tables.ALL[s.table] for s in record.writes if s.slice == spared and not s.rows):
                 for where in self._lake.slices(table, record.data_date):
                     if _slice_name(where) == spared:
-                        self._empty(table, record.data_date, where)
+                        self._empty(table, {"data_date": record.data_date, **where})
 
     # -- beginning and end, called by the pipeline
 
@@ -330,13 +330,11 @@ class Run:
                 if name and name == self._spared:
                     self.input(_SPARED, name)
                 else:
-                    self._empty(table, self.date, where)
+                    self._empty(table, {"data_date": self.date, **where})
                 self.record.writes.append(Slice(table.name, name, 0, ""))
 
-    def _empty(self, table: Table, date: dt.date, where: Mapping[str, str]) -> None:
-        metadata = {"run_id": self.record.run_id, "job": self.job, "date": str(date)}
-        none = self.spark.createDataFrame([], table.spark_schema())
-        self._lake.replace(table, none, {"data_date": date, **where}, count=0, metadata=metadata)
+    def _empty(self, table: Table, place: Mapping[str, Any]) -> None:
+        self._write(table, self.spark.createDataFrame([], table.spark_schema()), place, 0, None)
 
     def _write_quarantine(self) -> None:
         from pyspark.sql import functions as F
