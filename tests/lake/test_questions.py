@@ -151,7 +151,11 @@ def test_why_predicted_tells_what_the_served_model_said_and_had(small):
     ]
     labels = asked(small, "select labels from gold.why_predicted where video_id in ('v1', 'v2', 'v4') order by video_id")
     assert [[tuple(one) for one in row[0]] for row in labels] == [
-        [("food.baking", 1, pytest.approx(2 / 3), "clean", None), ("pets", 0, pytest.approx(2 / 3), None, None)],
+        [
+            ("food.baking", 1, pytest.approx(2 / 3), "clean", None),
+            ("food.noodles", 0, 1.0, None, None),
+            ("pets", 0, pytest.approx(2 / 3), None, None),
+        ],
         [("pets", 1, 1.0, "wrong", "sport")],
         [],
     ]
