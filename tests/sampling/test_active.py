@@ -8,8 +8,8 @@ from scipy.sparse import csr_matrix
 
 from reelhouse.errors import VectorError
 from reelhouse.sampling import STRATEGIES, select_for_labeling
-from reelhouse.sampling.partition import by_share, kmeans_parts
-from reelhouse.sampling.uncertainty import entropy_uncertainty, margin_uncertainty
+from reelhouse.sampling.partition import kmeans_parts
+from reelhouse.sampling.uncertainty import disagreement_uncertainty, entropy_uncertainty, margin_uncertainty
 
 PROBABILITIES = np.array([[0.9, 0.1, 0.0], [0.5, 0.5, 0.0], [0.4, 0.3, 0.3], [1.0, 0.0, 0.0]])
 LINE = np.array([[0.0], [1.0], [4.0], [10.0]])
@@ -31,14 +31,71 @@ def test_coreset_takes_the_farthest_row_each_time() -> None:
     assert select("coreset", 2) == ([2, 3], [12.5, 6.0])  # the mean is 3.75
 
 
-def test_uncertain_rows_are_spread_over_their_clusters() -> None:
+def test_badge_takes_the_greatest_gradient_and_then_draws_by_the_distance_from_all_that_were_taken() -> None:
+    gradients = (PROBABILITIES - np.eye(3)[[0, 0, 0, 0]])[:, :, None] * LINE[:, None, :]
+    flat = gradients.reshape(4, -1)
+    squares = (flat**2).sum(axis=1)
+    assert squares.argmax() == 2
+    gaps = ((flat - flat[2]) ** 2).sum(axis=1)
+    seconds = [select_for_labeling(LINE, PROBABILITIES, budget=2, strategy="badge", seed=s) for s in range(400)]
+    assert all(2 in found.indices for found in seconds)
+    drawn = np.bincount([next(i for i in found.indices if i != 2) for found in seconds], minlength=4) / 400
+    assert drawn == pytest.approx(gaps / gaps.sum(), abs=0.08)
+    part = csr_matrix(PROBABILITIES)
+    for seed in range(10):
+        whole = select_for_labeling(LINE, PROBABILITIES, budget=3, strategy="badge", seed=seed)
+        sparse = select_for_labeling(LINE, part, budget=3, strategy="badge", seed=seed)
+        assert whole.indices.tolist() == sparse.indices.tolist()
+        assert whole.scores == pytest.approx(sparse.scores, rel=1e-5)
+
+
+def test_typiclust_takes_the_most_typical_row_of_the_largest_parts_that_nothing_was_chosen_of() -> None:
+    rng = np.random.default_rng(0)
+    vectors = np.concatenate([rng.normal(size=(8, 2)), 50 + rng.normal(size=(6, 2)), 90 + rng.normal(size=(3, 2))]).astype(np.float32)
+    p, gaps = np.full((17, 2), 0.5), np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
+    typical = [
+        int(np.sort(gaps[:8, :8], axis=1)[:, 1:5].mean(axis=1).argmin()),
+        8 + int(np.sort(gaps[8:14, 8:14], axis=1)[:, 1:4].mean(axis=1).argmin()),
+    ]
+    found = select_for_labeling(vectors, p, budget=3, strategy="typiclust", seed=0)
+    assert found.indices[:2].tolist() == typical
+    assert found.indices[2] >= 14, "a part of less than five rows comes last"
+    assert found.scores.tolist() == pytest.approx([1, 2 / 3, 1 / 3])
+    assert select_for_labeling(vectors, p, budget=2, chosen=[0], strategy="typiclust", seed=0).indices[0] == typical[1]
+
+
+def test_ours_takes_one_of_many_unsure_rows_that_are_alike_and_then_goes_elsewhere() -> None:
     # two groups, of which the first holds the least sure rows only
     vectors = np.array([[0.0], [0.1], [0.2], [9.0], [9.1], [9.2]])
     unsure = np.array([0.50, 0.52, 0.51, 0.62, 0.60, 0.61])
-    found = select_for_labeling(vectors, np.stack([unsure, 1 - unsure], 1), budget=4, seed=0)
-    # in each group the middle row first, then the least sure one; all by score
-    assert found.indices.tolist() == [0, 1, 4, 5]
-    assert np.round(found.scores, 2).tolist() == [1.0, 0.96, 0.8, 0.78]
+    p = np.stack([unsure, 1 - unsure], 1)
+    found = select_for_labeling(vectors, p, budget=2, seed=0)
+    assert [row // 3 for row in found.indices.tolist()] == [0, 1]
+    assert select_for_labeling(vectors, p, budget=1, chosen=[1], seed=0).indices[0] // 3 == 1
+    sure_of_the_first = select_for_labeling(vectors, p, budget=1, uncertainty=np.array([0, 0, 0, 0.1, 0.1, 0.1]), seed=0)
+    assert sure_of_the_first.indices[0] // 3 == 1
+
+
+def test_ours_is_the_same_for_every_order_of_rows() -> None:
+    rng = np.random.default_rng(5)
+    vectors, p, order = rng.normal(size=(300, 6)), rng.dirichlet(np.ones(5), 300), rng.permutation(300)
+    for strategy in ("uncertainty_by_cluster", "random", "badge", "coreset"):
+        straight = select_for_labeling(vectors, p, budget=25, chosen=[1, 2], strategy=strategy, seed=1)
+        back = np.flatnonzero(np.isin(order, [1, 2]))
+        shuffled = select_for_labeling(vectors[order], p[order], budget=25, chosen=back, strategy=strategy, seed=1)
+        assert order[shuffled.indices].tolist() == straight.indices.tolist(), strategy
+
+
+def test_disagreement_is_what_models_differ_in_and_not_how_unsure_they_are() -> None:
+    agreed = np.array([[0.5, 0.5], [1.0, 0.0], [0.9, 0.1]])
+    other = np.array([[0.5, 0.5], [0.0, 1.0], [0.8, 0.2]])
+    found = disagreement_uncertainty([agreed, other])
+    assert found[:2] == pytest.approx([0.0, np.log(2)])
+    assert 0 < found[2] < 0.02
+    assert disagreement_uncertainty([agreed]).tolist() == [0.0, 0.0, 0.0]
+    assert disagreement_uncertainty([csr_matrix(agreed), csr_matrix(other)]) == pytest.approx(found)
+    with pytest.raises(ValueError, match="at least one model"):
+        disagreement_uncertainty([])
 
 
 def test_random_differs_by_seed_and_not_by_call() -> None:
@@ -81,11 +138,14 @@ def test_a_row_that_holds_no_probabilities_is_named(row: list[float]) -> None:
 
 def test_wrong_input_is_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"there is no strategy 'best' \(known: coreset, entropy, margin, random, uncertainty_by_cluster\)"
+        ValueError,
+        match=r"there is no strategy 'best' \(known: badge, coreset, entropy, margin, random, typiclust, uncertainty_by_cluster\)",
     ):
         select("best")
     with pytest.raises(ValueError, match="as many rows, got 4 and 3"):
         select_for_labeling(LINE, PROBABILITIES[:3], budget=1, seed=0)
+    with pytest.raises(ValueError, match=r"uncertainty must have shape \(4,\), got \(3,\)"):
+        select_for_labeling(LINE, PROBABILITIES, budget=1, uncertainty=np.ones(3), seed=0)
     with pytest.raises(VectorError, match="row 0 holds NaN"):
         select_for_labeling(LINE * np.nan, PROBABILITIES, budget=1, seed=0)
 
@@ -107,28 +167,6 @@ def test_every_strategy_meets_the_budget_chooses_nothing_twice_and_repeats_itsel
     assert (np.diff(found.scores) <= 1e-9).all()
     again = select_for_labeling(vectors, probabilities, budget=budget, chosen=chosen, strategy=strategy, seed=seed)
     assert again.indices.tolist() == found.indices.tolist()
-
-
-@pytest.mark.parametrize(
-    ("sizes", "budget", "places"),
-    [
-        ([5, 3, 2], 10, [5, 3, 2]),
-        ([5, 3, 2], 5, [3, 1, 1]),
-        ([1, 1, 1], 2, [1, 1, 0]),
-        ([4, 0], 9, [4, 0]),
-        ([], 3, []),
-        ([0, 0], 3, [0, 0]),
-    ],
-)
-def test_places_go_by_share(sizes: list[int], budget: int, places: list[int]) -> None:
-    assert by_share(np.array(sizes, np.int64), budget).tolist() == places
-
-
-@given(st.lists(st.integers(0, 50), max_size=8), st.integers(0, 200))
-def test_places_are_never_more_than_there_are(sizes: list[int], budget: int) -> None:
-    places = by_share(np.array(sizes, np.int64), budget)
-    assert places.sum() == min(budget, sum(sizes))
-    assert all(place <= size for place, size in zip(places, sizes, strict=True))
 
 
 def test_k_means_finds_planted_groups_and_repeats_itself() -> None:

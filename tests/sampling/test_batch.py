@@ -9,31 +9,26 @@ from hypothesis import strategies as st
 
 from reelhouse.errors import VectorError
 from reelhouse.sampling import NOISE, sample_by_density
+from reelhouse.sampling.coverage import Quota
 
 # two dense groups (5 and 4 rows around 0 and 10, densest in their middle) and two strays
 LINE = np.array([[0.0], [0.1], [0.2], [0.3], [0.4], [10.0], [10.1], [10.2], [10.3], [50.0], [80.0]])
 
 
-def test_dense_regions_go_first_by_size_and_the_long_tail_after_them() -> None:
+def test_each_dense_region_gets_a_row_before_the_long_tail() -> None:
     sample = sample_by_density(LINE, budget=3, seed=1, minimum_size=3)
     assert sample.clusters.labels.tolist() == [0] * 5 + [1] * 4 + [NOISE] * 2
-    assert sample.clusters.labels[sample.indices].tolist() == [0, 1, 0]
+    assert sorted(sample.clusters.labels[sample.indices[:2]].tolist()) == [0, 1]
+    assert sample.clusters.labels[sample.indices[2]] == NOISE
     everything = sample_by_density(LINE, budget=99, seed=1, minimum_size=3)
     assert sorted(everything.indices.tolist()) == list(range(11))
-    assert everything.clusters.labels[everything.indices[:2]].tolist() == [0, 1]
-
-
-def test_the_first_row_of_a_region_is_its_densest() -> None:
-    sample = sample_by_density(LINE, budget=2, seed=1, minimum_size=3)
-    assert sample.indices.tolist() == [1, 6]  # 0.1 .. 0.3 have both neighbours 0.1 away: the earliest of equals
 
 
 def test_a_region_that_is_covered_waits_for_those_that_are_not() -> None:
     covered = np.zeros(11, bool)
-    covered[[0, 1, 2]] = True
-    sample = sample_by_density(LINE, budget=3, seed=1, minimum_size=3, covered=covered)
-    assert sample.clusters.labels[sample.indices].tolist() == [1, 1, NOISE]
-    assert not set(sample.indices.tolist()) & {0, 1, 2}
+    covered[[0, 2, 4]] = True
+    sample = sample_by_density(LINE, budget=2, seed=1, minimum_size=3, covered=covered)
+    assert sorted(sample.clusters.labels[sample.indices].tolist()) == [NOISE, 1], "what is covered gets no more rows"
 
 
 def test_one_of_a_copy_group_is_chosen_and_none_if_one_of_it_is_covered() -> None:
@@ -91,3 +86,18 @@ def test_all_equal_rows_and_wrong_input() -> None:
         sample_by_density(np.array([[0.0], [1.0], [np.nan]]), budget=1, seed=0)
     with pytest.raises(ValueError, match=r"must have shape \(2,\), got \(3,\) and \(2,\)"):
         sample_by_density(np.ones((2, 3)), budget=1, seed=0, groups=np.arange(3))
+
+
+def test_quotas_hold_for_what_is_chosen_and_count_what_is_drawn() -> None:
+    rng = np.random.default_rng(0)
+    vectors, domain = rng.normal(size=(60, 3)), np.repeat([0, 1, 2], [40, 15, 5])
+    sample = sample_by_density(vectors, budget=20, seed=5, random_share=0.2, quotas=[Quota(domain, np.array([6, 9, 99]))])
+    chosen = np.bincount(domain[sample.indices[~sample.is_random]], minlength=3)
+    drawn = np.bincount(domain[sample.indices[sample.is_random]], minlength=3)
+    assert drawn.sum() == 4
+    assert chosen[0] == 6 - drawn[0]
+    assert chosen[1] <= 9 - drawn[1]
+    assert chosen.sum() == 16
+    order = rng.permutation(60)
+    again = sample_by_density(vectors[order], budget=20, seed=5, random_share=0.2, quotas=[Quota(domain[order], np.array([6, 9, 99]))])
+    assert order[again.indices].tolist() == sample.indices.tolist()

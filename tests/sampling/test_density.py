@@ -11,7 +11,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from reelhouse.errors import VectorError
 from reelhouse.sampling import NOISE, density_clusters
-from reelhouse.sampling.neighbours import nearest, spanning_tree
+from reelhouse.sampling.neighbours import nearest
+from reelhouse.sampling.spanning import spanning_tree
 
 SEVEN = [[1, 0], [1, 0.01], [1, -0.01], [0, 1], [0.01, 1], [-0.01, 1], [-1, -1]]
 

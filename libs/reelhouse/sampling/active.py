@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reelhouse.sampling.neighbours import check_vectors
-from reelhouse.sampling.partition import by_share, kmeans_parts
+from reelhouse.sampling.coverage import cover
+from reelhouse.sampling.neighbours import canonical_order, check_vectors
+from reelhouse.sampling.partition import kmeans_parts
 from reelhouse.sampling.uncertainty import entropy_uncertainty, margin_uncertainty
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-# The uncertain pool holds so many rows for each that is chosen: enough to spread, few enough that all of it is uncertain.
-_POOL_A_PICK = 10
-_POOL_MIN = 50
+# TypiClust's own settings: parts at most, rows in the smallest, neighbours that typicality is measured by.
+_TYPICLUST_PARTS, _TYPICLUST_SMALLEST, _TYPICLUST_NEIGHBOURS = 500, 5, 20
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,15 @@ class Selection:
 
 @dataclass(frozen=True)
 class Pool:
-    """What a strategy chooses from: rows `open`, ascending; `chosen`: rows that are labelled or on their way."""
+    """What a strategy chooses from: rows `open`, ascending; `chosen`: rows that are labelled or on their way. uncertainty (n,): as
+    given, or None."""
 
     vectors: np.ndarray
     probabilities: np.ndarray | csr_matrix
     open: np.ndarray
     chosen: np.ndarray
     seed: int
+    uncertainty: np.ndarray | None = None
 
 
 def select_for_labeling(
@@ -46,23 +48,27 @@ def select_for_labeling(
     budget: int,
     chosen: Sequence[int] | np.ndarray = (),
     strategy: str = "uncertainty_by_cluster",
+    uncertainty: np.ndarray | None = None,
     seed: int,
 ) -> Selection:
     """Choose min(budget, rows that are left) rows to label next.
 
     vectors (n, d): the model's embeddings. probabilities (n, C): its calibrated class probabilities, whole rows or the best of each
     (see reelhouse.sampling.uncertainty.top_and_rest). chosen: rows that were chosen or labelled before; never chosen again.
-    strategy: a name of STRATEGIES. Same input and seed, same choice; ties go to the earlier row.
-    VectorError for NaN or lengths that differ; ValueError for an unknown strategy.
+    strategy: a name of STRATEGIES. uncertainty (n,), 0 or more: what uncertainty_by_cluster goes by instead of the margin, such as
+    entropy_uncertainty or disagreement_uncertainty give. Same input and seed, same choice; ties go to the earlier row.
+    VectorError for NaN; ValueError for lengths that differ and for an unknown strategy.
     """
     vectors = check_vectors(vectors)
     n = len(vectors)
     if probabilities.shape[0] != n:
         raise ValueError(f"vectors and probabilities must have as many rows, got {n} and {probabilities.shape[0]}")
+    if uncertainty is not None and np.shape(uncertainty) != (n,):
+        raise ValueError(f"uncertainty must have shape ({n},), got {np.shape(uncertainty)}")
     if strategy not in STRATEGIES:
         raise ValueError(f"there is no strategy {strategy!r} (known: {', '.join(sorted(STRATEGIES))})")
     taken = np.unique(np.asarray(chosen, np.int64))
-    pool = Pool(vectors, probabilities, np.setdiff1d(np.arange(n), taken), taken, seed)
+    pool = Pool(vectors, probabilities, np.setdiff1d(np.arange(n), taken), taken, seed, uncertainty)
     budget = min(budget, len(pool.open))
     if budget <= 0:
         return Selection(np.zeros(0, np.int64), np.zeros(0))
@@ -71,7 +77,8 @@ def select_for_labeling(
 
 def choose_random(pool: Pool, budget: int) -> Selection:
     """Uniformly at random."""
-    return _best(pool.open, np.random.default_rng(pool.seed).random(len(pool.open)), budget)
+    rows = pool.open[canonical_order(pool.vectors[pool.open])]
+    return _best(rows, np.random.default_rng(pool.seed).random(len(rows)), budget)
 
 
 def choose_entropy(pool: Pool, budget: int) -> Selection:
@@ -109,23 +116,68 @@ def choose_coreset(pool: Pool, budget: int) -> Selection:
     return Selection(indices, scores)
 
 
-def choose_uncertain_by_cluster(pool: Pool, budget: int) -> Selection:
-    """The most uncertain rows, spread: they are clustered by their vectors, and each cluster gets places by its share of them.
+def choose_badge(pool: Pool, budget: int) -> Selection:
+    """k-means++ over the gradients that each row would give the last layer, were its likeliest class right (Ash et al. 2020, BADGE).
 
-    In a cluster the row nearest to its centre goes first, then the most uncertain ones. Scores are 1 - margin.
+    A gradient is (p - onehot) x vector; products of two are products of products, so that none is written out. Scores are the
+    squared distances at which rows were drawn. Departure: the first row is that of the greatest gradient.
     """
-    unsure = margin_uncertainty(pool.probabilities)
-    uncertain = _best(pool.open, unsure[pool.open], min(max(_POOL_A_PICK * budget, _POOL_MIN), len(pool.open))).indices
-    count = min(max(1, budget // 2), len(uncertain))  # two places a cluster on average: its centre and its least sure row
-    parts, distances = kmeans_parts(pool.vectors[uncertain], count, pool.seed)
+    rows = pool.open[canonical_order(pool.vectors[pool.open])]
+    vectors, errors = pool.vectors[rows].astype(np.float64), _errors(pool.probabilities[rows])
+    squares = _product(errors, errors) * np.einsum("ij,ij->i", vectors, vectors)
+    rng, place = np.random.default_rng(pool.seed), int(squares.argmax())
+    gaps, places, scores = np.full(len(rows), np.inf), [place], [float(squares[place])]
+    while len(places) < budget:
+        products = _product(errors, errors[[place]]) * (vectors @ vectors[place])
+        np.minimum(gaps, np.maximum(squares + squares[place] - 2 * products, 0), out=gaps)
+        gaps[places] = 0.0
+        left = gaps if gaps.any() else np.isin(np.arange(len(rows)), places, invert=True)  # only copies of what was taken
+        place = int(rng.choice(len(rows), p=left / left.sum()))
+        places.append(place)
+        scores.append(float(gaps[place]))
+    order = np.argsort(-np.array(scores), kind="stable")
+    return Selection(rows[np.array(places)[order]], np.array(scores)[order])
+
+
+def choose_typiclust(pool: Pool, budget: int) -> Selection:
+    """The most typical row of each k-means part, parts with few chosen rows and many rows first (Hacohen et al. 2022, TypiClust).
+
+    Typicality: 1 / mean distance to the 20 nearest rows of the part. Scores fall evenly from 1: the order of choice.
+    """
+    import faiss
+
+    count = min(len(pool.chosen) + budget, _TYPICLUST_PARTS, len(pool.vectors))
+    parts, _ = kmeans_parts(pool.vectors, count, pool.seed)
+    is_open = np.zeros(len(pool.vectors), bool)
+    is_open[pool.open] = True
+    sizes, chosen = np.bincount(parts, minlength=count), np.bincount(parts[pool.chosen], minlength=count)
+    queues = []
+    for part in np.lexsort((-sizes, chosen, sizes < _TYPICLUST_SMALLEST)).tolist():
+        members = np.flatnonzero(parts == part)
+        opened = members[is_open[members]]
+        if len(opened):
+            near = min(_TYPICLUST_NEIGHBOURS, max(1, len(members) // 2))
+            squares, _ = faiss.knn(pool.vectors[opened], pool.vectors[members], min(near + 1, len(members)))
+            queues.append(opened[np.argsort(np.sqrt(np.maximum(squares, 0)).sum(axis=1), kind="stable")].tolist())
     picked: list[int] = []
-    for part, places in enumerate(by_share(np.bincount(parts, minlength=count), budget)):
-        inside = np.flatnonzero(parts == part)  # positions in `uncertain`, least sure first
-        if places:
-            centre = inside[distances[inside].argmin()]
-            rest = inside[inside != centre][: places - 1]
-            picked += [int(uncertain[centre]), *uncertain[rest].tolist()]
-    return _best(np.sort(np.array(picked, np.int64)), unsure[np.sort(picked)], budget)
+    while len(picked) < budget:
+        picked += [queue.pop(0) for queue in queues if queue][: budget - len(picked)]
+    return Selection(np.array(picked, np.int64), 1 - np.arange(budget) / budget)
+
+
+def choose_uncertain_by_cluster(pool: Pool, budget: int) -> Selection:
+    """The rows that together stand best for all that the model is unsure of (see reelhouse.sampling.coverage).
+
+    What a row counts is the square of its uncertainty, 1 - margin if not given: while the model knows little all rows count alike and
+    this is sampling by density; later it goes where the model errs, and still takes one of many that are alike. What lies near a
+    chosen row counts as covered. Scores: how much uncertainty each row stands for. Source: Bae et al. 2025, "Uncertainty Herding: One
+    Active Learning Method for All Label Budgets"; departures: see coverage, and the square.
+    """
+    unsure = margin_uncertainty(pool.probabilities) if pool.uncertainty is None else pool.uncertainty
+    is_open, is_chosen = np.zeros(len(unsure), bool), np.zeros(len(unsure), bool)
+    is_open[pool.open], is_chosen[pool.chosen] = True, True
+    found = cover(pool.vectors, budget, is_open=is_open, is_covered=is_chosen, worth=np.square(unsure))
+    return Selection(np.array(found.rows, np.int64), np.minimum.accumulate(found.gains))
 
 
 STRATEGIES: dict[str, Callable[[Pool, int], Selection]] = {
@@ -133,6 +185,8 @@ STRATEGIES: dict[str, Callable[[Pool, int], Selection]] = {
     "entropy": choose_entropy,
     "margin": choose_margin,
     "coreset": choose_coreset,
+    "badge": choose_badge,
+    "typiclust": choose_typiclust,
     "uncertainty_by_cluster": choose_uncertain_by_cluster,
 }
 
@@ -140,6 +194,24 @@ STRATEGIES: dict[str, Callable[[Pool, int], Selection]] = {
 def _best(rows: np.ndarray, scores: np.ndarray, count: int) -> Selection:
     order = np.argsort(-scores, kind="stable")[:count]
     return Selection(rows[order], scores[order])
+
+
+def _errors(probabilities: Any) -> Any:
+    """p - onehot of the likeliest class, sparse where p is."""
+    best = np.asarray(probabilities.argmax(axis=1)).ravel()
+    places = np.arange(len(best))
+    if not hasattr(probabilities, "indptr"):
+        errors = np.array(probabilities, np.float32)
+        errors[places, best] -= 1
+        return errors
+    return probabilities - type(probabilities)((np.ones(len(best)), (places, best)), shape=probabilities.shape)
+
+
+def _product(a: Any, b: Any) -> np.ndarray:
+    """Products of the rows of a with those of b, or with its one row, (n,); both sparse or both dense."""
+    if hasattr(a, "indptr"):
+        return np.asarray(a.multiply(b).sum(axis=1) if a.shape == b.shape else (a @ b.T).toarray()).ravel().astype(np.float64)
+    return np.einsum("ij,ij->i", a, b) if a.shape == b.shape else (a @ b[0]).astype(np.float64)
 
 
 def _shrink(gaps: np.ndarray, vectors: np.ndarray, squares: np.ndarray, centre: np.ndarray) -> None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from reelhouse.sampling.density import NOISE, DensityClusters, density_clusters
-from reelhouse.sampling.neighbours import check_vectors
-from reelhouse.sampling.partition import kmeans_parts
-
-# A region is split into at most so many parts for one pick: with many labels already there, finer parts would cost more
-# than they tell.
-_PARTS_A_PICK = 4
+from reelhouse.sampling.coverage import Quota, cover
+from reelhouse.sampling.density import DensityClusters, density_clusters
+from reelhouse.sampling.neighbours import canonical_order, check_vectors
 
 
 @dataclass(frozen=True)
@@ -34,15 +30,16 @@ def sample_by_density(
     groups: np.ndarray | None = None,
     covered: np.ndarray | None = None,
     random_share: float = 0.0,
+    quotas: Sequence[Quota] = (),
 ) -> DensitySample:
-    """Choose `budget` rows: one of each dense region that has none yet, largest first; then by size over regions and the tail.
+    """Choose `budget` rows that stand best for all: dense regions first, then the long tail (see reelhouse.sampling.coverage).
 
     vectors (n, d), rows of length 1 for cosine. groups (n,): rows of one group are copies, of which one at most is chosen and none
-    if one is covered. covered (n,) bool: labelled or handed out; never chosen, and their region counts as so far covered.
-    random_share of the budget is drawn uniformly from all candidates before anything else, and spread over the order.
-    Rows that no dense region holds are one region, the long tail. Inside a region the picks are the densest of k-means parts with
-    the fewest covered rows, as TypiClust does (Hacohen et al. 2022, "Active Learning on a Budget").
-    Chooses min(budget, candidates) rows. VectorError for NaN; ValueError for groups or covered of another length.
+    if one is covered. covered (n,) bool: labelled or handed out; never chosen, and what lies near them counts as covered.
+    random_share of the budget is drawn uniformly from all candidates before anything else, and spread over the order. quotas: how many
+    rows of a kind at most; what is drawn at random takes places, but is not held by them, or it would be no fair sample.
+    Chooses min(budget, candidates) rows, fewer only where the quotas leave fewer. VectorError for NaN; ValueError for groups or
+    covered of another length.
     """
     vectors = check_vectors(vectors)
     n = len(vectors)
@@ -54,12 +51,14 @@ def sample_by_density(
     candidates = _one_a_group(groups, covered, clusters.density)
     budget = min(budget, len(candidates))
     rng = np.random.default_rng(seed)
-    drawn = rng.choice(candidates, round(budget * random_share), replace=False)
+    in_order = canonical_order(vectors[candidates])  # what is drawn must not depend on the order of rows
+    drawn = rng.choice(candidates[in_order], round(budget * random_share), replace=False)
     is_open, is_covered = np.zeros(n, bool), covered.copy()
     is_open[np.setdiff1d(candidates, drawn)] = True
     is_covered[drawn] = True
-    picked = _by_region(vectors, clusters, is_open, is_covered, budget - len(drawn), seed)
-    indices, is_random = _interleave(picked, drawn)
+    left = [Quota(quota.kind, quota.places - np.bincount(quota.kind[drawn], minlength=len(quota.places))) for quota in quotas]
+    chosen = cover(vectors, budget - len(drawn), is_open=is_open, is_covered=is_covered, quotas=left)
+    indices, is_random = _interleave(np.array(chosen.rows, np.int64), drawn)
     return DensitySample(indices, is_random, clusters)
 
 
@@ -69,67 +68,6 @@ def _one_a_group(groups: np.ndarray, covered: np.ndarray, density: np.ndarray) -
     order = free[np.argsort(-density[free], kind="stable")]
     _, first = np.unique(groups[order], return_index=True)
     return np.sort(order[first])
-
-
-def _by_region(
-    vectors: np.ndarray, clusters: DensityClusters, is_open: np.ndarray, is_covered: np.ndarray, count: int, seed: int
-) -> np.ndarray:
-    """`count` open rows in order of choice: regions take turns (see _turns), each gives its next best row."""
-    regions = clusters.labels  # NOISE is the long tail
-    turns = _turns(regions, is_open, is_covered, count)
-    queues = {}
-    for region in sorted(set(turns)):
-        members = np.flatnonzero(regions == region)
-        queues[region] = iter(_typical(vectors, members, clusters.density, is_open, is_covered, turns.count(region), seed))
-    return np.array([next(queues[region]) for region in turns], np.int64)
-
-
-def _turns(regions: np.ndarray, is_open: np.ndarray, is_covered: np.ndarray, count: int) -> list[int]:
-    """Which region gives the next row, `count` times: dense regions without a covered row first, largest first; then the one
-    with most rows for each covered row (highest averages, D'Hondt), ties to the earlier cluster, the tail last."""
-    names = np.unique(regions).tolist()
-
-    def counted(rows: np.ndarray) -> dict[int, int]:
-        counts = np.bincount(regions[rows] - NOISE, minlength=len(names) + 1)  # noise is -1: count from there
-        return {region: int(counts[region - NOISE]) for region in names}
-
-    size, left, have = counted(np.ones(len(regions), bool)), counted(is_open), counted(is_covered)
-    turns = sorted((r for r in left if r != NOISE and left[r] and not have[r]), key=lambda r: (-size[r], r))[:count]
-    for region in turns:
-        left[region] -= 1
-        have[region] += 1
-    place = {r: r if r != NOISE else len(regions) for r in left}
-    heap = [(-size[r] / (have[r] + 1), place[r], r) for r in left if left[r]]
-    heapq.heapify(heap)
-    while len(turns) < count:
-        _, _, region = heapq.heappop(heap)
-        turns.append(region)
-        left[region] -= 1
-        have[region] += 1
-        if left[region]:
-            heapq.heappush(heap, (-size[region] / (have[region] + 1), place[region], region))
-    return turns
-
-
-def _typical(
-    vectors: np.ndarray, members: np.ndarray, density: np.ndarray, is_open: np.ndarray, is_covered: np.ndarray, count: int, seed: int
-) -> list[int]:
-    """`count` open members, best first: the densest of each part, parts with few covered rows and many rows first."""
-    have = int(is_covered[members].sum())
-    wanted = min(count + have, _PARTS_A_PICK * count, len(members))
-    parts, _ = kmeans_parts(vectors[members], wanted, seed)
-    covered = np.bincount(parts[is_covered[members]], minlength=wanted)
-    sizes = np.bincount(parts, minlength=wanted)
-    order = members[np.argsort(-density[members], kind="stable")]
-    part_of = dict(zip(members.tolist(), parts.tolist(), strict=True))
-    best: dict[int, int] = {}
-    for row in order.tolist():
-        if is_open[row]:
-            best.setdefault(part_of[row], row)
-    picked = [best[part] for part in sorted(best, key=lambda p: (covered[p], -sizes[p], p))][:count]
-    taken = set(picked)
-    picked += [row for row in order.tolist() if is_open[row] and row not in taken][: count - len(picked)]
-    return picked
 
 
 def _interleave(picked: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reelhouse.sampling.neighbours import check_vectors, nearest, spanning_tree
+from reelhouse.sampling.neighbours import check_vectors, nearest
+from reelhouse.sampling.spanning import spanning_tree
 
 NOISE = -1
 # Two rows this close (against the longest edge of the tree) count as the same place: keeps 1 / distance finite.

@@ -1,16 +1,22 @@
-"""Nearest neighbours and the mutual-reachability spanning tree over them, exact, on one machine."""
+"""Nearest neighbours: of all pairs where that is affordable, else by cells (IVF). On one machine."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from reelhouse.errors import VectorError
 
-# Rows looked at beyond a component when the neighbour graph falls into parts. The nearest row by mutual reachability is nearly
-# always among the nearest few by distance; if it is not, two parts are joined at a slightly longer edge.
-_BRIDGE_CANDIDATES = 16
+# Above so many rows only the cells nearest to a row are looked through: all pairs cost n^2 d, a second at 8,192 x 128.
+EXACT_MAX = 8_192
+# Cells: so many times the square root of n. At 8 cells a row then looks at 8 sqrt(n) / 2 others.
+_CELLS_A_ROOT = 2
+_CELLS_LOOKED_AT = 8
+_TRAINED_ON_A_CELL = 64
+_ROUNDS = 6
+_BLOCK = 65_536
 
 
 def check_vectors(vectors: np.ndarray) -> np.ndarray:
@@ -21,7 +27,7 @@ def check_vectors(vectors: np.ndarray) -> np.ndarray:
         raise VectorError(f"vectors must be an (n, d) array of numbers: {error}") from error
     if vectors.ndim != 2:
         raise VectorError(f"vectors must have shape (n, d), got {vectors.shape}")
-    bad = ~np.isfinite(vectors).all(axis=1)
+    bad = np.concatenate([~np.isfinite(block).all(axis=1) for block in _blocks(vectors)] or [np.zeros(0, bool)])
     if bad.any():
         raise VectorError(f"row {int(bad.argmax())} holds NaN or infinite values ({int(bad.sum())} of {len(vectors)} such rows)")
     return vectors
@@ -40,83 +46,126 @@ def pair_distances(vectors: np.ndarray, source: np.ndarray, target: np.ndarray) 
     return distances
 
 
-def nearest(vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def nearest(vectors: np.ndarray, count: int, *, exact_max: int = EXACT_MAX) -> tuple[np.ndarray, np.ndarray]:
     """The `count` nearest other rows of each row, nearest first: distances (n, count) float64, rows (n, count) int64.
 
-    Exact (all pairs). count < n.
+    All pairs up to exact_max rows. Beyond, the rows of the nearest cells of a k-means (FAISS IVF): on vectors in clusters nine of ten
+    neighbours are the nearest ones. The order of rows does not matter. count < n.
     """
+    if len(vectors) <= exact_max:
+        return _of_all_pairs(vectors, count)
+    return _of_cells(vectors, count)
+
+
+def _of_all_pairs(vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     import faiss
 
     n = len(vectors)
     index = faiss.IndexFlatL2(vectors.shape[1])
     index.add(vectors)
     _, found = index.search(vectors, count + 1)
-    own = found == np.arange(n)[:, None]
-    own[~own.any(axis=1), -1] = True  # among many copies a row may miss itself: drop the last instead
-    rows = found[~own].reshape(n, count)
+    rows = _others(found, np.arange(n))
     distances = pair_distances(vectors, np.repeat(np.arange(n), count), rows.ravel()).reshape(n, count)
     order = np.argsort(distances, axis=1, kind="stable")
     return np.take_along_axis(distances, order, axis=1), np.take_along_axis(rows, order, axis=1)
 
 
-def spanning_tree(
-    vectors: np.ndarray, cores: np.ndarray, distances: np.ndarray, neighbours: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Minimum spanning tree of the mutual-reachability distance max(core a, core b, distance) over the neighbour graph.
-
-    vectors (n, d), n >= 2; cores (n,); distances and neighbours (n, count), as `nearest` gives them. Parts that the graph does
-    not connect are joined by their shortest bridges (Boruvka). Returns source, target (n - 1,) int64 and length (n - 1,) float64.
-    """
-    n = len(vectors)
-    source, target = np.repeat(np.arange(n), neighbours.shape[1]), neighbours.ravel()
-    length = np.maximum(np.maximum(cores[source], cores[target]), distances.ravel())
-    while True:
-        source, target, length = _tree_of(source, target, length, n)
-        if len(source) == n - 1:
-            return source, target, length
-        bridges = _bridges(vectors, cores, _components(source, target, n))
-        source, target, length = (np.concatenate(pair) for pair in zip((source, target, length), bridges, strict=True))
-
-
-def _tree_of(source: np.ndarray, target: np.ndarray, length: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import minimum_spanning_tree
-
-    levels, rank = np.unique(length, return_inverse=True)
-    # scipy takes 0 for "no edge" and adds up repeated edges: use ranks from 1, each pair once
-    low, high = np.minimum(source, target), np.maximum(source, target)
-    _, once = np.unique(low * n + high, return_index=True)
-    graph = coo_matrix((rank[once] + 1.0, (low[once], high[once])), shape=(n, n)).tocsr()
-    tree = minimum_spanning_tree(graph).tocoo()
-    return tree.row.astype(np.int64), tree.col.astype(np.int64), levels[tree.data.astype(np.int64) - 1]
-
-
-def _components(source: np.ndarray, target: np.ndarray, n: int) -> np.ndarray:
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_matrix((np.ones(len(source)), (source, target)), shape=(n, n))
-    return connected_components(graph, directed=False)[1]
-
-
-def _bridges(vectors: np.ndarray, cores: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The shortest edge out of every part but the largest: source, target, length."""
+def _of_cells(vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """See `nearest`: the rows of a cell are compared with those of its own and the nearest cells, as one product of matrices."""
     import faiss
 
-    index = faiss.IndexFlatL2(vectors.shape[1])
-    index.add(vectors)
-    largest = np.bincount(part).argmax()
-    edges = []
-    for number in range(part.max() + 1):
-        if number == largest:
-            continue
-        inside, outside = np.flatnonzero(part == number), np.flatnonzero(part != number)
-        wanted = min(_BRIDGE_CANDIDATES, len(outside))
-        chosen: Any = faiss.SearchParameters(sel=faiss.IDSelectorBatch(outside))  # type: ignore[call-arg]
-        _, found = index.search(vectors[inside], wanted, params=chosen)
-        source, target = np.repeat(inside, wanted), found.ravel()
-        length = np.maximum(np.maximum(cores[source], cores[target]), pair_distances(vectors, source, target))
-        best = length.argmin()
-        edges.append((source[best], target[best], length[best]))
-    ends_a, ends_b, lengths = zip(*edges, strict=True)
-    return np.array(ends_a), np.array(ends_b), np.array(lengths)
+    n = len(vectors)
+    cells = _cells(vectors)
+    distances, rows = np.empty((n, count), np.float32), np.empty((n, count), np.int32)
+    for members, near in cells.with_near(_CELLS_LOOKED_AT, count + 1):
+        _, found = faiss.knn(vectors[members], vectors[near], count + 1)
+        place = np.searchsorted(near, members)
+        rows[members] = near[_others(found, place)]
+        distances[members] = _each_pair(vectors, members, rows[members])
+    order = np.argsort(distances, axis=1, kind="stable")
+    return np.take_along_axis(distances, order, axis=1), np.take_along_axis(rows, order, axis=1)
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """centres (c, d); rows (n,) by cell; begins (c + 1,): those of cell i are rows[begins[i] : begins[i + 1]]."""
+
+    centres: np.ndarray
+    rows: np.ndarray
+    begins: np.ndarray
+
+    def with_near(self, cells: int, at_least: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each cell its rows, and the rows, ascending, of it and the nearest others: `cells` in all, more if they hold too few."""
+        sizes = np.diff(self.begins)
+        for cell in range(len(sizes)):
+            gaps = ((self.centres - self.centres[cell]) ** 2).sum(axis=1)
+            gaps[cell] = -1.0
+            order = np.argsort(gaps, kind="stable")
+            enough = int(np.searchsorted(np.cumsum(sizes[order]), at_least)) + 1
+            near = [self.rows[self.begins[i] : self.begins[i + 1]] for i in order[: max(cells, enough)].tolist()]
+            yield near[0], np.sort(np.concatenate(near))
+
+
+def _cells(vectors: np.ndarray) -> _Cells:
+    """Cells of a k-means, none empty or of more than four times the average."""
+    import faiss
+
+    n, dimension = vectors.shape
+    wanted = int(_CELLS_A_ROOT * np.sqrt(n))
+    order = canonical_order(vectors)
+    kmeans = faiss.Kmeans(dimension, wanted, niter=_ROUNDS, seed=1, min_points_per_centroid=1, max_points_per_centroid=_TRAINED_ON_A_CELL)
+    kmeans.train(vectors[order[:: max(1, n // (wanted * _TRAINED_ON_A_CELL))]])
+    cell = np.empty(n, np.int32)
+    for at in range(0, n, _BLOCK):
+        cell[at : at + _BLOCK] = kmeans.index.search(vectors[at : at + _BLOCK], 1)[1][:, 0]
+    rows = order[np.argsort(cell[order], kind="stable")]
+    most = 4 * (n // wanted)
+    means = kmeans.centroids
+    assert means is not None
+    begins = [0]
+    centres = []
+    for number, size in enumerate(np.bincount(cell, minlength=wanted).tolist()):
+        for at in range(0, size, most):  # copies of one row can fill a cell
+            begins.append(begins[-1] + min(most, size - at))
+            centres.append(means[number])
+    return _Cells(np.array(centres), rows, np.array(begins))
+
+
+def _each_pair(vectors: np.ndarray, source: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Distances of rows source (m,) to rows targets (m, k), (m, k) float32: the same both ways round, and 0 for equal rows."""
+    import faiss
+
+    m, k = targets.shape
+    squares = np.empty((m, k), np.float32)
+    own, ids = vectors[source], targets.astype(np.int64)
+    pointer = faiss.swig_ptr
+    faiss.fvec_L2sqr_by_idx(pointer(squares), pointer(own), pointer(vectors), pointer(ids), vectors.shape[1], m, k)  # type: ignore[attr-defined]
+    return np.sqrt(squares)
+
+
+def _own(found: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Where a row found itself, once a row; among many copies a row may miss itself: there the last."""
+    own = found == number[:, None]
+    own[~own.any(axis=1), -1] = True
+    return own
+
+
+def _others(found: np.ndarray, number: np.ndarray) -> np.ndarray:
+    return found[~_own(found, number)].reshape(len(found), -1)
+
+
+def canonical_order(vectors: np.ndarray) -> np.ndarray:
+    """An order of rows that depends on what they hold and not on where they are: by a hash; only equal rows may tie."""
+    n = len(vectors)
+    rng = np.random.default_rng(20130)
+    factors = rng.integers(1, 2**63, vectors.shape[1], dtype=np.uint64) | np.uint64(1)
+    hashed = np.empty(n, np.uint64)
+    for at in range(0, n, _BLOCK):
+        bits = (vectors[at : at + _BLOCK] + np.float32(0)).view(np.uint32).astype(np.uint64)  # + 0: -0 is 0
+        mixed = (bits * np.uint64(0x9E3779B97F4A7C15)) ^ (bits << np.uint64(29))
+        hashed[at : at + _BLOCK] = (mixed * factors).sum(axis=1, dtype=np.uint64)
+    return np.argsort(hashed, kind="stable")
+
+
+def _blocks(vectors: np.ndarray) -> Iterator[np.ndarray]:
+    return (vectors[at : at + _BLOCK] for at in range(0, len(vectors), _BLOCK))

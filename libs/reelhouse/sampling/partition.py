@@ -1,4 +1,4 @@
-"""Split vectors into parts of like ones (k-means), and a budget over parts."""
+"""Split vectors into parts of like ones (k-means)."""
 
 from __future__ import annotations
 
@@ -20,18 +20,3 @@ def kmeans_parts(vectors: np.ndarray, count: int, seed: int) -> tuple[np.ndarray
     kmeans.train(vectors)
     distances, parts = kmeans.index.search(vectors, 1)
     return parts[:, 0].astype(np.int64), distances[:, 0]
-
-
-def by_share(sizes: np.ndarray, budget: int) -> np.ndarray:
-    """Places for each part in proportion to its size (largest remainders, ties to the earlier part), none above its size.
-
-    sizes (k,) integers >= 0. The result sums to min(budget, sum of sizes).
-    """
-    budget = min(int(budget), int(sizes.sum()))
-    if budget <= 0:
-        return np.zeros(len(sizes), np.int64)
-    wanted = sizes * (budget / sizes.sum())
-    places = np.floor(wanted).astype(np.int64)
-    rest = np.argsort(-(wanted - places), kind="stable")[: budget - places.sum()]
-    places[rest] += 1
-    return places
