@@ -111,6 +111,8 @@ def _reason(top: Top, strategy: str) -> str:
         return "drawn at random"
     if strategy == "coreset":
         return "unlike anything that was chosen or labelled so far"
+    if strategy == "typiclust":
+        return "typical of videos of which few were labelled so far"
     if not top:
         return "the model says nothing of it"
     best = " or ".join(f"{entry['path']} ({entry['probability']:.0%})" for entry in top[:2])

@@ -124,7 +124,7 @@ class SamplingSettings(Section):
     active_budget: Count
     random_share: Share
     minimum_cluster_size: Positive
-    strategy: Literal["random", "entropy", "margin", "coreset", "uncertainty_by_cluster"]
+    strategy: Literal["random", "entropy", "margin", "coreset", "badge", "typiclust", "uncertainty_by_cluster"]
     cold_start_labels: Count
     rows_max: Positive
 

@@ -1,6 +1,7 @@
 """select_for_labeling on a real lake, and its builder by hand."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from jobs import select_for_labeling
 from reelhouse import settings as settings_module
 from reelhouse import tables
 from reelhouse.run import StepAside
+from reelhouse.sampling import STRATEGIES
 from tests.jobs.small_lake import DAY, NEXT, SmallLake, _label
 
 
@@ -35,6 +37,10 @@ def test_the_builder_leaves_out_what_is_settled_and_copies(strategy: str, chosen
             "the model is unsure: 宠物 (50%) or 美食/烘焙 (40%)",
             "the model is unsure: 宠物 (60%) or 美食/烘焙 (30%)",
         ]
+
+
+def test_every_strategy_can_be_set() -> None:
+    assert set(get_args(settings_module.SamplingSettings.model_fields["strategy"].annotation)) == set(STRATEGIES)
 
 
 def test_probabilities_are_rebuilt_from_the_best_labels() -> None:

@@ -17,6 +17,7 @@ _CELLS_LOOKED_AT = 8
 _TRAINED_ON_A_CELL = 64
 _ROUNDS = 6
 _BLOCK = 65_536
+_VALUES_AT_ONCE = 2**22
 
 
 def check_vectors(vectors: np.ndarray) -> np.ndarray:
@@ -159,11 +160,11 @@ def canonical_order(vectors: np.ndarray) -> np.ndarray:
     n = len(vectors)
     rng = np.random.default_rng(20130)
     factors = rng.integers(1, 2**63, vectors.shape[1], dtype=np.uint64) | np.uint64(1)
-    hashed = np.empty(n, np.uint64)
-    for at in range(0, n, _BLOCK):
-        bits = (vectors[at : at + _BLOCK] + np.float32(0)).view(np.uint32).astype(np.uint64)  # + 0: -0 is 0
+    hashed, step = np.empty(n, np.uint64), max(1, _VALUES_AT_ONCE // max(vectors.shape[1], 1))
+    for at in range(0, n, step):
+        bits = (vectors[at : at + step] + np.float32(0)).view(np.uint32).astype(np.uint64)  # + 0: -0 is 0
         mixed = (bits * np.uint64(0x9E3779B97F4A7C15)) ^ (bits << np.uint64(29))
-        hashed[at : at + _BLOCK] = (mixed * factors).sum(axis=1, dtype=np.uint64)
+        hashed[at : at + step] = (mixed * factors).sum(axis=1, dtype=np.uint64)
     return np.argsort(hashed, kind="stable")
 
 
