@@ -110,7 +110,8 @@ def test_csv_of_label_studio_and_of_ones_own(tmp_path: Path) -> None:
     assert found.refused == []
     own = tmp_path / "own.csv"
     own.write_text(
-        "video_id,label,answer,annotator_id,answered_at,task\nv1,宠物,-1,ann,2026-01-02 08:30:00,category\nv2,pets,yes,ann,2026-01-02,\nv3,pets\n",
+        "video_id,label,answer,annotator_id,answered_at,task\n"
+        "v1,宠物,-1,ann,2026-01-02 08:30:00,category\nv2,pets,yes,ann,2026-01-02,\nv3,pets\n",
         encoding="utf-8",
     )
     found = read_answers(own, TREES, "category")

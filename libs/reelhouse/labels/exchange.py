@@ -98,10 +98,8 @@ def _tasks(path: Path, text: str) -> list[Any]:
 def _of_label_studio(tasks: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     for task in tasks:
         data = task["data"] if isinstance(task["data"], dict) else {}
-        suggested = [label for one in task.get("predictions") or [] if isinstance(one, dict) for label, _ in _chosen(one)]
-        for annotation in task["annotations"] or []:
-            if not isinstance(annotation, dict):
-                continue
+        suggested = [label for one in _objects(task.get("predictions")) for label, _ in _chosen(one)]
+        for annotation in _objects(task["annotations"]):
             person = annotation.get("completed_by")
             person = (person.get("email") or person.get("id")) if isinstance(person, dict) else person
             shared = {
@@ -110,14 +108,20 @@ def _of_label_studio(tasks: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, A
                 "answered_at": annotation.get("updated_at") or annotation.get("created_at"),
                 "from": f"task {task.get('id')}, annotation {annotation.get('id')}",
             } | ({"task": data["task"]} if data.get("task") else {})
-            said = [(label, -1) for label in suggested] if annotation.get("was_cancelled") else list(_chosen(annotation))
+            said: list[tuple[str | None, int]] = list(_chosen(annotation))
+            if annotation.get("was_cancelled"):
+                said = [(label, -1) for label in suggested]
             yield from _answers(said, shared)
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _chosen(annotation: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """(label, answer) of each choice of an annotation or prediction."""
-    for result in annotation.get("result") or []:
-        value = result.get("value") if isinstance(result, dict) else None
+    for result in _objects(annotation.get("result")):
+        value = result.get("value")
         if isinstance(value, dict):
             answer = 0 if result.get("from_name") == NOT_THIS else 1
             yield from ((label, answer) for kind in _KINDS for label in _labels(value.get(kind)))
@@ -156,11 +160,12 @@ def _of_csv(path: Path, rows: csv.DictReader[str]) -> Iterator[dict[str, Any]]:
     for row in rows:
         shared = {"video_id": row["video_id"], "annotator_id": row["annotator"], "answered_at": row["updated_at"]}
         shared |= {"from": f"line {rows.line_num}"} | ({"task": row["task"]} if row.get("task") else {})
-        said = [(label, 0) for label in _labels(row.get(NOT_THIS))] + [(label, 1) for label in _labels(row.get("label"))]
+        said: list[tuple[str | None, int]] = [(label, 0) for label in _labels(row.get(NOT_THIS))]
+        said += [(label, 1) for label in _labels(row.get("label"))]
         yield from _answers(said, shared)
 
 
-def _answers(said: list[tuple[str, int]], shared: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _answers(said: list[tuple[str | None, int]], shared: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """One answer a label; of an annotation without any, one that import_labels will refuse, so that it is not lost."""
     yield from ({"label": label, "answer": answer} | shared for label, answer in dict(said or [(None, -1)]).items())
 
