@@ -64,10 +64,7 @@ class Services:
 
     def taxonomy(self, task: str) -> Taxonomy:
         if task not in self._taxonomies:
-            from reelhouse.labels import Taxonomy
-
-            path = Path(getattr(self._settings.taxonomy, task))
-            self._taxonomies[task] = Taxonomy.load(path if path.is_absolute() else CONF / path)
+            self._taxonomies[task] = taxonomy_of(self._settings, task)
         return self._taxonomies[task]
 
     def close(self) -> None:
@@ -352,6 +349,14 @@ class Run:
         if frames:  # checked, but written whatever comes out: a refused row is never lost
             self.record.checks += audit(tables.QUARANTINE, rows, CONF / "expectations").checks
         self._write(tables.QUARANTINE, rows, place, sum(count for _, _, count in self._refused), None)
+
+
+def taxonomy_of(settings: Settings, task: str) -> Taxonomy:
+    """The label tree of a task, from the file that the settings name."""
+    from reelhouse.labels import Taxonomy
+
+    path = Path(getattr(settings.taxonomy, task))
+    return Taxonomy.load(path if path.is_absolute() else CONF / path)
 
 
 def seed_of(job: str, date: dt.date) -> int:
