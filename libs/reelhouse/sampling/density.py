@@ -52,17 +52,31 @@ def density_clusters(vectors: np.ndarray, *, minimum_size: int, seed: int = 0) -
         return DensityClusters(np.zeros(0, np.int64), np.zeros(0))
     if n == 1:
         return DensityClusters(np.full(1, NOISE, np.int64), np.zeros(1))
-    distances, neighbours = nearest(vectors, min(max(2 * minimum_size, _NEIGHBOURS if n <= EXACT_MAX else _NEIGHBOURS_OF_MANY), n - 1))
-    # core distance (Campello et al. 2013, definition 1): to the minimum_size-th nearest row, itself counted; of fewer, the farthest
-    cores = distances[:, min(minimum_size, n) - 2].astype(np.float64)
+    distances, neighbours = nearest(vectors, min(neighbours_a_row(n, minimum_size), n - 1))
+    cores = core_distances(distances, minimum_size)
     density = 1 / (1 + cores)
     if n < minimum_size:
         return DensityClusters(np.full(n, NOISE, np.int64), density)
-    source, target, length = spanning_tree(vectors, cores, distances, neighbours)
+    return DensityClusters(labels_of_tree(*spanning_tree(vectors, cores, distances, neighbours), minimum_size), density)
+
+
+def neighbours_a_row(n: int, minimum_size: int) -> int:
+    return max(2 * minimum_size, _NEIGHBOURS if n <= EXACT_MAX else _NEIGHBOURS_OF_MANY)
+
+
+def core_distances(distances: np.ndarray, minimum_size: int) -> np.ndarray:
+    """Distance (n,) float64 to the minimum_size-th nearest row, itself counted; of fewer, the farthest. distances (n, count) of the
+    nearest other rows. Campello et al. 2013, definition 1."""
+    return distances[:, min(minimum_size, distances.shape[1] + 1) - 2].astype(np.float64)
+
+
+def labels_of_tree(source: np.ndarray, target: np.ndarray, length: np.ndarray, minimum_size: int) -> np.ndarray:
+    """Clusters (n,) int64 of a spanning tree of mutual-reachability distances, n - 1 edges; see DensityClusters.labels."""
+    n = len(length) + 1
     if not length.any():
-        return DensityClusters(np.zeros(n, np.int64), density)
+        return np.zeros(n, np.int64)
     condensed = _condense(_single_linkage(source, target, length, n), minimum_size)
-    return DensityClusters(_in_order_of_appearance(_labels(condensed, n)), density)
+    return _in_order_of_appearance(_labels(condensed, n))
 
 
 @dataclass(frozen=True)

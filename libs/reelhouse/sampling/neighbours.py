@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from reelhouse.errors import VectorError
+from reelhouse.sampling.cells import cells_of
 
 # Above so many rows only the cells nearest to a row are looked through: all pairs cost n^2 d, a second at 8,192 x 128.
 EXACT_MAX = 8_192
-# Cells: so many times the square root of n. At 8 cells a row then looks at 8 sqrt(n) / 2 others.
-_CELLS_A_ROOT = 2
-_CELLS_LOOKED_AT = 8
-_TRAINED_ON_A_CELL = 64
-_ROUNDS = 6
 _BLOCK = 65_536
 _VALUES_AT_ONCE = 2**22
 
@@ -73,63 +68,23 @@ def _of_all_pairs(vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarr
 
 def _of_cells(vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """See `nearest`: the rows of a cell are compared with those of its own and the nearest cells, as one product of matrices."""
+    n = len(vectors)
+    distances, rows = np.empty((n, count), np.float32), np.empty((n, count), np.int32)
+    for members, near in cells_of(vectors, canonical_order(vectors)).with_near(count + 1):
+        distances[members], rows[members] = nearest_among(vectors, members, near, count)
+    return distances, rows
+
+
+def nearest_among(vectors: np.ndarray, members: np.ndarray, near: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The `count` nearest other rows of rows `members` among rows `near`, ascending, which hold them and at least count more: distances
+    (m, count) float32, nearest first, and rows (m, count)."""
     import faiss
 
-    n = len(vectors)
-    cells = _cells(vectors)
-    distances, rows = np.empty((n, count), np.float32), np.empty((n, count), np.int32)
-    for members, near in cells.with_near(_CELLS_LOOKED_AT, count + 1):
-        _, found = faiss.knn(vectors[members], vectors[near], count + 1)
-        place = np.searchsorted(near, members)
-        rows[members] = near[_others(found, place)]
-        distances[members] = _each_pair(vectors, members, rows[members])
+    _, found = faiss.knn(vectors[members], vectors[near], count + 1)
+    rows = near[_others(found, np.searchsorted(near, members))]
+    distances = _each_pair(vectors, members, rows)
     order = np.argsort(distances, axis=1, kind="stable")
     return np.take_along_axis(distances, order, axis=1), np.take_along_axis(rows, order, axis=1)
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """centres (c, d); rows (n,) by cell; begins (c + 1,): those of cell i are rows[begins[i] : begins[i + 1]]."""
-
-    centres: np.ndarray
-    rows: np.ndarray
-    begins: np.ndarray
-
-    def with_near(self, cells: int, at_least: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """For each cell its rows, and the rows, ascending, of it and the nearest others: `cells` in all, more if they hold too few."""
-        sizes = np.diff(self.begins)
-        for cell in range(len(sizes)):
-            gaps = ((self.centres - self.centres[cell]) ** 2).sum(axis=1)
-            gaps[cell] = -1.0
-            order = np.argsort(gaps, kind="stable")
-            enough = int(np.searchsorted(np.cumsum(sizes[order]), at_least)) + 1
-            near = [self.rows[self.begins[i] : self.begins[i + 1]] for i in order[: max(cells, enough)].tolist()]
-            yield near[0], np.sort(np.concatenate(near))
-
-
-def _cells(vectors: np.ndarray) -> _Cells:
-    """Cells of a k-means, none empty or of more than four times the average."""
-    import faiss
-
-    n, dimension = vectors.shape
-    wanted = int(_CELLS_A_ROOT * np.sqrt(n))
-    order = canonical_order(vectors)
-    kmeans = faiss.Kmeans(dimension, wanted, niter=_ROUNDS, seed=1, min_points_per_centroid=1, max_points_per_centroid=_TRAINED_ON_A_CELL)
-    kmeans.train(vectors[order[:: max(1, n // (wanted * _TRAINED_ON_A_CELL))]])
-    cell = np.empty(n, np.int32)
-    for at in range(0, n, _BLOCK):
-        cell[at : at + _BLOCK] = kmeans.index.search(vectors[at : at + _BLOCK], 1)[1][:, 0]
-    rows = order[np.argsort(cell[order], kind="stable")]
-    most = 4 * (n // wanted)
-    means = kmeans.centroids
-    assert means is not None
-    begins = [0]
-    centres = []
-    for number, size in enumerate(np.bincount(cell, minlength=wanted).tolist()):
-        for at in range(0, size, most):  # copies of one row can fill a cell
-            begins.append(begins[-1] + min(most, size - at))
-            centres.append(means[number])
-    return _Cells(np.array(centres), rows, np.array(begins))
 
 
 def _each_pair(vectors: np.ndarray, source: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from reelhouse.sampling.neighbours import nearest
@@ -16,26 +18,38 @@ def spanning_tree(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Minimum spanning tree of the mutual-reachability distance max(core a, core b, distance) over the neighbour graph.
 
-    vectors (n, d), n >= 2; cores (n,); distances and neighbours (n, count), as `nearest` gives them. Parts that the graph does
-    not connect are joined between rows that stand for them. Returns source, target (n - 1,) int64 and length (n - 1,) float64.
-    Source: Boruvka 1926, with all parts of a round at once.
+    vectors (n, d), n >= 2; cores (n,); distances and neighbours (n, count), as `nearest` gives them. Returns source, target (n - 1,)
+    int64 and length (n - 1,) float64.
     """
-    n = len(vectors)
-    source, target = np.repeat(np.arange(n, dtype=np.int32), neighbours.shape[1]), neighbours.ravel().astype(np.int32)
-    length = np.maximum(np.maximum(cores[source], cores[target]), distances.ravel())
-    part = np.arange(n)
-    trees = []
+    source, target = np.repeat(np.arange(len(vectors), dtype=np.int32), neighbours.shape[1]), neighbours.ravel().astype(np.int32)
+    return join(source, target, reach(cores, source, target, distances.ravel()), cores, lambda rows: vectors[rows])
+
+
+def reach(cores: np.ndarray, source: np.ndarray, target: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    """Mutual-reachability distance of each pair (Campello et al. 2013, definition 3)."""
+    return np.maximum(np.maximum(cores[source], cores[target]), distances)
+
+
+def join(
+    source: np.ndarray, target: np.ndarray, length: np.ndarray, cores: np.ndarray, vectors_of: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Minimum spanning tree of all rows over edges; parts that these do not connect are joined between rows that stand for them.
+
+    source, target, length (m,); cores (n,); vectors_of: the vectors of some rows, of at most 8,192 at once or one a part. Returns as
+    `spanning_tree`. Source: Boruvka 1926, with all parts of a round at once.
+    """
+    part, trees = np.arange(len(cores)), []
     while True:
-        *tree, part = _grow(part, source, target, length)
+        *tree, part = grow(part, source, target, length)
         trees.append(tree)
         if part.max() == 0:
             break
-        source, target, length = _bridges(vectors, cores, part)
+        source, target, length = _bridges(vectors_of, cores, part)
     source, target, length = (np.concatenate(columns) for columns in zip(*trees, strict=True))
     return source.astype(np.int64), target.astype(np.int64), length.astype(np.float64)
 
 
-def _grow(
+def grow(
     part: np.ndarray, source: np.ndarray, target: np.ndarray, length: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Edges (source, target, length) that join parts as far as they go, and the parts that are left, numbered from 0.
@@ -69,7 +83,9 @@ def _grow(
     return source[edges], target[edges], length[edges], part
 
 
-def _bridges(vectors: np.ndarray, cores: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _bridges(
+    vectors_of: Callable[[np.ndarray], np.ndarray], cores: np.ndarray, part: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Edges between parts, at least one out of each: source, target, length. Of a part the rows that stand for it are tried: at most
     32, evenly from its densest to its loosest."""
     sizes = np.bincount(part)
@@ -78,7 +94,6 @@ def _bridges(vectors: np.ndarray, cores: np.ndarray, part: np.ndarray) -> tuple[
     begin = np.repeat(np.cumsum(sizes) - sizes, sizes)
     place, of = np.arange(len(part)) - begin, np.repeat(sizes, sizes)
     kept = order[(place * most) // of != ((place - 1) * most) // of]  # `most` of them, evenly
-    distances, found = nearest(vectors[kept], min(most, len(kept) - 1))
+    distances, found = nearest(vectors_of(kept), min(most, len(kept) - 1))
     source, target = np.repeat(kept, found.shape[1]), kept[found.ravel()]
-    length = np.maximum(np.maximum(cores[source], cores[target]), distances.ravel())
-    return source, target, length
+    return source, target, reach(cores, source, target, distances.ravel())
