@@ -44,11 +44,12 @@ REPEAT_SECONDS_MAX = 20
 
 
 class Usage(threading.Thread):
-    """Peak memory (proportional set size) and processor seconds of a process and all that it started, looked at twice a second."""
+    """Peak memory (proportional set size) and processor seconds of a process and all that it started, looked at twice a second;
+    largest_python: the most that any single one held that isn't Java."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
-        self.gigabytes = 0.0
+        self.gigabytes = self.largest_python = 0.0
         self._seconds: dict[tuple[int, float], float] = {}
         self._root, self._ended = psutil.Process(pid), threading.Event()
 
@@ -63,7 +64,10 @@ class Usage(threading.Thread):
                 try:
                     times = process.cpu_times()
                     self._seconds[process.pid, process.create_time()] = times.user + times.system
-                    total += process.memory_full_info().pss
+                    held = process.memory_full_info().pss
+                    total += held
+                    if process.name() != "java":
+                        self.largest_python = max(self.largest_python, held / 2**30)
                 except psutil.Error:
                     continue  # it ended meanwhile
             self.gigabytes = max(self.gigabytes, total / 2**30)

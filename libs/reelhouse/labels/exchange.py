@@ -167,7 +167,7 @@ def _of_csv(path: Path, rows: csv.DictReader[str]) -> Iterator[dict[str, Any]]:
 
 def _answers(said: list[tuple[str | None, int]], shared: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """One answer a label; of an annotation without any, one that import_labels will refuse, so that it is not lost."""
-    yield from ({"label": label, "answer": answer} | shared for label, answer in dict(said or [(None, -1)]).items())
+    yield from ({"label": label, "answer": answer, **shared} for label, answer in dict(said or [(None, -1)]).items())
 
 
 def _number(text: str) -> Any:
