@@ -149,6 +149,12 @@ def test_a_tie_of_equals_and_too_little_confidence_go_back_to_the_queue() -> Non
     assert [row[1] for row in weighed(("baking", "ann", 1), ("tea", "bob", 1), crowd=sure)] == [-1, -1], "no tea, but nothing instead"
 
 
+def test_what_one_votes_on_alone_is_counted_also_where_others_speak_of_the_video() -> None:
+    rows = weighed(("baking", "bob", 1), ("tea", "cy", 0))
+    assert rows[0] == ("baking", 1, 1.0, None), "Cy's `no tea` says nothing of baking"
+    assert rows[1][:3] == ("tea", 0, 1.0)
+
+
 def test_weighing_needs_a_yes_for_a_yes_and_a_no_for_a_no() -> None:
     liars = Crowd({"ann": Reliability(0.02, 50), "bob": Reliability(0.02, 50)}, 0.9)
     assert [row[:2] for row in weighed(("tea", "ann", 0), ("tea", "bob", 0), crowd=liars)] == [("tea", -1)]

@@ -107,6 +107,9 @@ def test_a_name_of_today_means_todays_label() -> None:
         {"task": "t", "labels": [{"id": "new", "name": "y"}, {"id": "other", "name": "x", "parent": "new"}]},
     )  # fmt: skip
     assert (tree.resolve("x"), tree.resolve("old")) == ("other", "new")
+    two = {"id": "o2", "name": "x", "parent": "other"}
+    now = {"task": "t", "labels": [{"id": "new", "name": "y"}, {"id": "other", "name": "x", "parent": "new"}, two]}
+    assert migrated([{"id": "old", "name": "x"}], [{"date": MARCH, "rename": "old", "to": "new"}], now).resolve("x") is None
 
 
 def test_the_version_changes_from_a_steps_day_on_and_not_before() -> None:
