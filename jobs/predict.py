@@ -82,6 +82,7 @@ def predicted_by(run: Run, version: str, new: DataFrame, new_text: DataFrame, ne
     steps = {"visual_steps": config.layout.steps("visual"), "audio_steps": config.layout.steps("audio")}
     taxonomy = run.taxonomy(run.settings.training.task)
     paths = {label_id: taxonomy.path(label_id) for label_id in taxonomy.ids}
+    paths |= {old: paths[move.to] for old, move in taxonomy.moves.items() if move.to}  # classes of a model from before a migration
     rows = assemble(new, new_text, config.layout, **steps)
     return predict(rows, run.spark.sparkContext.broadcast(content), paths).withColumn("task", F.lit(config.task))
 

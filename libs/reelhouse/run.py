@@ -118,7 +118,8 @@ class Run:
         return self._services.vectors
 
     def taxonomy(self, task: str) -> Taxonomy:
-        return self._services.taxonomy(task)
+        """The label tree of a task as of the run's date."""
+        return self._services.taxonomy(task).as_of(self.date)
 
     def metric(self, name: str, value: float) -> None:
         self.record.metrics[name] = float(value)
@@ -352,11 +353,11 @@ class Run:
 
 
 def taxonomy_of(settings: Settings, task: str) -> Taxonomy:
-    """The label tree of a task, from the file that the settings name."""
-    from reelhouse.labels import Taxonomy
+    """The label tree of a task, from the file that the settings name, after all migrations that lie beside it."""
+    from reelhouse.labels import load_taxonomy
 
     path = Path(getattr(settings.taxonomy, task))
-    return Taxonomy.load(path if path.is_absolute() else CONF / path)
+    return load_taxonomy(path if path.is_absolute() else CONF / path)
 
 
 def seed_of(job: str, date: dt.date) -> int:

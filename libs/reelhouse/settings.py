@@ -115,7 +115,10 @@ class CopySettings(Section):
 
 
 class LabelSettings(Section):
+    aggregation: Literal["dawid-skene", "majority"]
     agreement_min: Share
+    confidence_min: Annotated[float, Field(gt=0.5, lt=1)]
+    rows_max: Positive
 
 
 class SamplingSettings(Section):

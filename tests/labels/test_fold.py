@@ -9,7 +9,9 @@ from pyspark.sql import SparkSession
 
 from reelhouse import tables
 from reelhouse.labels import Taxonomy
-from reelhouse.labels.fold import MANIFEST, FoldedLabel, fold_answers, fold_labels
+from reelhouse.labels.fold import MANIFEST, Crowd, FoldedLabel, fold_answers, fold_labels
+from reelhouse.labels.migrations import with_migrations
+from reelhouse.labels.reliability import Reliability
 
 TREE = Taxonomy.from_dict(
     {
@@ -124,6 +126,90 @@ def test_the_order_of_different_annotators_does_not_matter(answers: list, random
     assert fold_answers([next(queues[a]) for a in order], TREE, 0.6) == fold_answers(answers, TREE, 0.6)
 
 
+CROWD = Crowd({"ann": Reliability(0.95, 20), "bob": Reliability(0.5, 20), "cy": Reliability(0.5, 20)}, 0.8)
+
+
+def weighed(*answers: tuple[str, str, int], crowd: Crowd = CROWD) -> list[tuple]:
+    return [(r.label_id, r.answer, r.agreement and round(r.agreement, 3), r.confidence and round(r.confidence, 3))
+            for r in fold_answers(answers, TREE, 0.6, crowd)]  # fmt: skip
+
+
+def test_one_reliable_person_outweighs_another_and_the_agreement_stays_a_share_of_votes() -> None:
+    # baking: .95 * .5 / 5, tea: .05 / 5 * .5, each of the four others: .05 / 5 * .5 / 5
+    total = 0.095 + 0.005 + 4 * 0.001
+    assert weighed(("baking", "ann", 1), ("tea", "bob", 1)) == [
+        ("baking", 1, 0.5, round(0.095 / total, 3)),
+        ("tea", 0, 0.5, round(1 - 0.005 / total, 3)),
+    ]
+
+
+def test_a_tie_of_equals_and_too_little_confidence_go_back_to_the_queue() -> None:
+    assert [row[:3] for row in weighed(("baking", "bob", 1), ("tea", "cy", 1))] == [("baking", -1, 0.5), ("tea", -1, 0.5)]
+    sure = Crowd(CROWD.reliabilities, 0.95)
+    assert [row[1] for row in weighed(("baking", "ann", 1), ("tea", "bob", 1), crowd=sure)] == [-1, -1], "no tea, but nothing instead"
+
+
+def test_what_one_votes_on_alone_is_counted_also_where_others_speak_of_the_video() -> None:
+    rows = weighed(("baking", "bob", 1), ("tea", "cy", 0))
+    assert rows[0] == ("baking", 1, 1.0, None), "Cy's `no tea` says nothing of baking"
+    assert rows[1][:3] == ("tea", 0, 1.0)
+
+
+def test_weighing_needs_a_yes_for_a_yes_and_a_no_for_a_no() -> None:
+    liars = Crowd({"ann": Reliability(0.02, 50), "bob": Reliability(0.02, 50)}, 0.9)
+    assert [row[:2] for row in weighed(("tea", "ann", 0), ("tea", "bob", 0), crowd=liars)] == [("tea", -1)]
+    assert [row[:2] for row in weighed(("tea", "ann", 1), ("tea", "bob", 1), crowd=liars)] == [("tea", -1)]
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.sampled_from(TREE.ids), st.sampled_from(["ann", MANIFEST]), st.sampled_from([1, 0, -1])), max_size=8))
+def test_where_one_person_answers_the_crowd_changes_nothing(answers: list) -> None:
+    assert fold_answers(answers, TREE, 0.6, CROWD) == fold_answers(answers, TREE, 0.6)
+
+
+@settings(max_examples=300)
+@given(st.lists(ANSWER, max_size=12), st.lists(st.floats(0.02, 0.99), min_size=4, max_size=4), st.sampled_from([0.51, 0.8, 0.9, 0.99]))
+def test_for_any_crowd_the_yes_labels_are_one_chain_and_what_is_settled_is_likely(answers: list, people: list, least: float) -> None:
+    crowd = Crowd({name: Reliability(p, 1) for name, p in zip(["ann", "bob", "cy", "di"], people, strict=True)}, least)
+    rows = fold_answers(answers, TREE, 0.6, crowd)
+    assert [r.label_id for r in rows] == sorted({label for label, _, _ in answers})
+    chosen = [r.label_id for r in rows if r.answer == 1]
+    assert all(a == b or a in TREE.ancestors(b) or b in TREE.ancestors(a) for a in chosen for b in chosen)
+    assert all(r.confidence is None or r.confidence >= least for r in rows if r.answer != -1)
+    assert all(r.agreement for r in rows if r.answer != -1), "nobody's answer is nobody's"
+
+
+MIGRATED = with_migrations(
+    Taxonomy.from_dict({"task": "category", "labels": [{"id": one, "name": one} for one in ("food", "drinks", "sport")]}),
+    {
+        "labels": [{"id": one, "name": one} for one in ("tea", "coffee", "eat", "gone")],
+        "steps": [
+            {"date": dt.date(2026, 1, 1), "rename": "eat", "to": "food"},
+            {"date": dt.date(2026, 1, 1), "merge": ["tea", "coffee"], "into": "drinks"},
+            {"date": dt.date(2026, 1, 1), "retire": "gone"},
+        ],
+    },
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([("eat", "ann", 1)], [("food", 1)]),
+        ([("eat", "ann", 0)], [("food", 0)]),  # a rename keeps its no
+        ([("tea", "ann", 1), ("coffee", "bob", 1)], [("drinks", 1)]),  # what was a contest is one answer
+        ([("tea", "ann", 0)], [("drinks", -1)]),  # not tea is not `not drinks`
+        ([("tea", "ann", 1), ("coffee", "ann", 0)], [("drinks", 1)]),
+        ([("tea", "ann", 1), ("tea", "ann", 0)], [("drinks", -1)]),  # taken back
+        ([("tea", "ann", 1), ("drinks", "ann", 0)], [("drinks", 0)]),  # answered anew
+        ([("gone", "ann", 1)], []),
+        ([("gone", "ann", 1), ("sport", "bob", 1)], [("sport", 1)]),
+    ],
+)
+def test_answers_to_labels_that_moved_count_for_what_they_became(answers: list, expected: list) -> None:
+    assert [(r.label_id, r.answer) for r in fold_answers(answers, MIGRATED, 0.6)] == expected
+
+
 D1, D2 = dt.date(2026, 1, 1), dt.date(2026, 1, 2)
 EVENT = "event_id string, video_id string, task string, label_id string, answer int, annotator_id string, answered_at timestamp, " \
     "batch string, source_row bigint, data_date date"  # fmt: skip
@@ -150,9 +236,9 @@ def test_rows_are_folded_for_every_label_of_a_video_touched_today(spark: SparkSe
     names = tables.LABELS.undated
     assert folded.columns == names
     assert sorted(map(tuple, folded.collect())) == [
-        ("v1", "category", "sport", 1, 1.0, 1, "people", TREE.version),
-        ("v1", "category", "tea", 0, 1.0, 1, "people", TREE.version),
-        ("v3", "category", "food", 1, 1.0, 0, "manifest", TREE.version),
+        ("v1", "category", "sport", 1, 1.0, None, 1, "people", TREE.version),
+        ("v1", "category", "tea", 0, 1.0, None, 1, "people", TREE.version),
+        ("v3", "category", "food", 1, 1.0, None, 0, "manifest", TREE.version),
     ]
 
 

@@ -70,9 +70,21 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "silver.taxonomy": {
         "task": "category", "label_id": "pets.cats", "parent_id": "pets", "name": "cats", "path": "pets/cats", "ancestors": ["pets"],
-        "depth": 1, "is_leaf": True, "taxonomy_version": "t", "data_date": DAY,
+        "depth": 1, "is_leaf": True, "taxonomy_version": "t", "former_ids": ["cats"], "data_date": DAY,
     },
-    "silver.labels": {"answer": -1, "agreement": 0.5, "annotators": 2, "source": "both", "taxonomy_version": "t", **LABEL},
+    "silver.labels": {
+        "answer": -1, "agreement": 0.5, "confidence": 0.7, "annotators": 2, "source": "both", "taxonomy_version": "t", **LABEL,
+    },
+    "gold.annotators": {
+        "annotator_id": "ann", "task": "category", "settled_videos": 4, "agreed_videos": 2, "agreement": 0.5, "sensitivity": 0.6,
+        "reliability": 0.7, "learned_from": 5, "confused_label_id": "food", "confused_given_label_id": "cars", "confused_videos": 1,
+        "data_date": DAY,
+    },
+    "gold.annotator_confusion": {
+        "annotator_id": "ann", "task": "category", "label_id": "food", "given_label_id": "cars", "is_consistent": False, "videos": 1,
+        "data_date": DAY,
+    },
+    "gold.label_agreement": {"task": "category", "domain": "*", "path": None, "alpha": -0.1, "answers": 4, "data_date": DAY},
     "gold.clusters": {"video_id": "v", "cluster_id": None, "density": 1.0, "is_noise": True, "data_date": DAY},
     "gold.sample_batch": QUEUE,
     "gold.active_batch": QUEUE,
@@ -199,8 +211,17 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "silver.labels": [
         *LABEL_BROKEN, ANSWER, ("agreement must be at least 0 and at most 1", {"agreement": 1.2}),
         ("annotators must be at least 0", {"annotators": -1}),
-        ("source must be one of manifest, people, both", {"source": "robot"}),
+        ("source must be one of manifest, people, both, migration", {"source": "robot"}),
+        ("confidence must be at least 0 and at most 1", {"confidence": 1.2}),
     ],
+    "gold.annotators": [
+        ("agreed_videos must not be more", {"agreed_videos": 5}), ("agreement must be at least 0 and at most 1", {"agreement": 1.5}),
+        ("sensitivity must be at least 0 and at most 1", {"sensitivity": -0.5}),
+        ("reliability must be at least 0 and at most 1", {"reliability": 1.5}),
+        ("confused_videos must be among", {"confused_videos": 3}),
+    ],
+    "gold.annotator_confusion": [("videos must be at least 1", {"videos": 0})],
+    "gold.label_agreement": [("alpha must be at most 1", {"alpha": 1.5}), ("answers must be at least 1", {"answers": 0})],
     "gold.clusters": [
         LONG_ID, ("density must not be NaN", {"density": NAN}), ("noise if and only if", {"is_noise": False}),
         ("noise if and only if", {"cluster_id": "c"}),

@@ -102,10 +102,13 @@ def parse_line(kind: LineKind, line: bytes, trees: Mapping[str, Taxonomy]) -> di
 
 
 def resolve_label(tree: Taxonomy, text: str) -> str:
-    """The label's id. RowError unknown_label names the nearest labels."""
+    """The label's id; of a label that was renamed or merged, the id of what it became. RowError unknown_label names the nearest labels."""
     label_id = tree.resolve(text)
     if label_id is not None:
         return label_id
+    retired = tree.retired(text)
+    if retired:
+        raise RowError("unknown_label", f"{retired[0]!r} was retired from {tree.task} on {retired[1].date}: give a label that is in use")
     nearest = tree.nearest(text)
     hint = f"nearest: {', '.join(nearest)}" if nearest else "nothing in it looks like that"
     shown = text if len(text) <= 80 else text[:77] + "..."

@@ -1,18 +1,21 @@
 """Label trees: read from YAML, checked as a whole, and asked by id, name, alias or path.
 
-Ids are stable and what tables hold; names and aliases are data that may change. Nothing here reads a setting or a clock.
+Ids are stable and what tables hold; names and aliases are data that may change. A label that was renamed, merged or retired is known
+by its old id still (reelhouse.labels.migrations). Nothing here reads a setting or a clock.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -21,6 +24,27 @@ from reelhouse.errors import TaxonomyError
 _SEPARATOR = re.compile(r"[/>]")
 _EMPTY_PART = re.compile(r"^[/>\s]+|[/>\s]+$|[/>]\s*(?=[/>])")  # as in /a, a/ and a//b
 _KEYS = {"id", "parent", "name", "aliases"}
+
+Definition = tuple[str, str | None, str, tuple[str, ...]]  # id, parent id or None, name, aliases
+
+
+@dataclass(frozen=True)
+class Move:
+    """What became of a label that the tree no longer holds. to: the id that its yes stands for now; None: its answers count no more.
+
+    is_part: it was merged or retired into a wider label, of which its no says nothing. words: path, name and aliases that it had.
+    """
+
+    to: str | None
+    is_part: bool
+    date: dt.date
+    words: tuple[str, ...]
+
+
+class History(Protocol):
+    """What knows the tree of earlier days."""
+
+    def as_of(self, date: dt.date) -> Taxonomy: ...
 
 
 class Taxonomy:
@@ -31,10 +55,13 @@ class Taxonomy:
     A name or alias that several labels carry is fine, but resolves only as part of a path (a root's path is its name).
     """
 
-    def __init__(self, task: str, labels: Iterable[tuple[str, str | None, str, tuple[str, ...]]]) -> None:
-        """labels: (id, parent id or None, name, aliases), already checked; use `from_dict`."""
+    def __init__(self, task: str, labels: Iterable[Definition], moves: Mapping[str, Move] | None = None) -> None:
+        """labels: already checked; use `from_dict`. moves: labels that the tree held once, by id."""
         rows = list(labels)
         self.task = task
+        self.definitions = tuple(rows)
+        self.moves = dict(moves or {})
+        self.history: History | None = None  # of a tree that was migrated, as it is after all steps
         self.ids: list[str] = [label_id for label_id, *_ in rows]
         self._parent = {label_id: parent for label_id, parent, *_ in rows}
         self._name = {label_id: name for label_id, _, name, _ in rows}
@@ -47,7 +74,17 @@ class Taxonomy:
         for label_id in self.ids:
             for word in sorted(self._words[label_id]):
                 self._by_word.setdefault(word, []).append(label_id)
-        content = [task, [[label_id, parent, name, sorted(aliases)] for label_id, parent, name, aliases in rows]]
+        self._size = dict.fromkeys(self.ids, 0)
+        for label_id in self.ids:
+            for above in (label_id, *self.ancestors(label_id)):
+                self._size[above] += 1
+        self._moved_words: dict[str, set[str]] = {}
+        for old, move in self.moves.items():
+            for word in {_normal(word) for word in (old, *move.words)}:
+                self._moved_words.setdefault(word, set()).add(old)
+        content: list[Any] = [task, [[label_id, parent, name, sorted(aliases)] for label_id, parent, name, aliases in rows]]
+        if self.moves:
+            content.append([[old, move.to, move.is_part] for old, move in sorted(self.moves.items())])
         self.version = hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:12]
 
     @classmethod
@@ -71,12 +108,8 @@ class Taxonomy:
         task = _text(content.get("task"))
         if not task:
             problems.append("`task` must be the name of the task, e.g. category")
-        rows: list[tuple[str, str | None, str, tuple[str, ...]]] = []
-        for number, entry in enumerate(content["labels"], 1):
-            row = _label(number, entry, problems)
-            if row:
-                rows.append(row)
-        problems += _structure_problems(rows) or _sibling_problems(rows)
+        rows = read_definitions(content["labels"], problems)
+        problems += tree_problems(rows)
         if problems:
             raise TaxonomyError("the taxonomy is broken:\n  " + "\n  ".join(problems))
         return cls(task, rows)
@@ -85,6 +118,15 @@ class Taxonomy:
     def leaves(self) -> list[str]:
         """Ids without children, in the file's order."""
         return [label_id for label_id in self.ids if label_id not in self._children]
+
+    @property
+    def roots(self) -> list[str]:
+        """Ids without a parent, in the file's order."""
+        return list(self._children[None])
+
+    def as_of(self, date: dt.date) -> Taxonomy:
+        """The tree as of the end of a day (UTC); without migrations it is the same on all days."""
+        return self.history.as_of(date) if self.history else self
 
     def __contains__(self, label_id: object) -> bool:
         return label_id in self._parent
@@ -98,6 +140,25 @@ class Taxonomy:
     def name(self, label_id: str) -> str:
         return self._name[label_id]
 
+    def follow(self, label_id: str) -> str | None:
+        """The id that a label's yes stands for: its own, or of what it became; None if the tree holds neither."""
+        if label_id in self._parent:
+            return label_id
+        move = self.moves.get(label_id)
+        return move.to if move else None
+
+    def is_part(self, label_id: str) -> bool:
+        """Whether the label became a part of a wider one: a no to it is no no to that."""
+        return label_id not in self._parent and label_id in self.moves and self.moves[label_id].is_part
+
+    def former_ids(self, label_id: str) -> list[str]:
+        """Ids of the labels that became this one, sorted."""
+        return sorted(old for old, move in self.moves.items() if move.to == label_id)
+
+    def size(self, label_id: str) -> int:
+        """Labels of the branch: the label and all below it."""
+        return self._size[label_id]
+
     def ancestors(self, label_id: str) -> list[str]:
         """Ids above a label, nearest first."""
         above, parent = [], self._parent[label_id]
@@ -110,12 +171,12 @@ class Taxonomy:
         """Names from the root down, joined by a slash: 美食/烘焙."""
         return "/".join(self._name[part] for part in [*reversed(self.ancestors(label_id)), label_id])
 
-    def rows(self) -> list[tuple[str, str, str | None, str, str, list[str], int, bool, str]]:
+    def rows(self) -> list[tuple[str, str, str | None, str, str, list[str], int, bool, str, list[str]]]:
         """Rows of silver.taxonomy (without data_date), in the file's order."""
         return [
             (
                 self.task, label_id, self._parent[label_id], self._name[label_id], self.path(label_id), self.ancestors(label_id),
-                len(self.ancestors(label_id)), label_id not in self._children, self.version,
+                len(self.ancestors(label_id)), label_id not in self._children, self.version, self.former_ids(label_id),
             )
             for label_id in self.ids
         ]  # fmt: skip
@@ -123,15 +184,25 @@ class Taxonomy:
     def resolve(self, text: str | None) -> str | None:
         """The id that an id, name, alias or full path (joined by / or >) means; None if none, or more than one, does.
 
-        Compared after Unicode NFKC, trimming and case folding, without empty parts of a path; nothing is guessed.
+        Compared after Unicode NFKC, trimming and case folding, without empty parts of a path; nothing is guessed. What only a label
+        that is there no more is called means what that label became.
         """
-        word = _EMPTY_PART.sub("", _normal(text or "")).strip()
+        word = _word(text)
         if not word:
             return None
         if word in self._by_id:
             return self._by_id[word]
         labels = self._by_word.get(word, [])
-        return self._walk(None, word) or (labels[0] if len(labels) == 1 else None)
+        found = self._walk(None, word) or (labels[0] if len(labels) == 1 else None)
+        if found or labels:
+            return found
+        became = {self.moves[old].to for old in self._moved_words.get(word, ())}
+        return became.pop() if len(became) == 1 else None
+
+    def retired(self, text: str | None) -> tuple[str, Move] | None:
+        """(id, what became of it) of the one label that is called so and whose answers count no more."""
+        found = [(old, self.moves[old]) for old in sorted(self._moved_words.get(_word(text), ()))]
+        return found[0] if len(found) == 1 and found[0][1].to is None else None
 
     def nearest(self, text: str | None, count: int = 3) -> list[str]:
         """Paths of the labels whose name, alias or path look most like `text`, best first: for messages, not for decisions."""
@@ -188,6 +259,21 @@ def _path_id(folded: tuple[str, ...]) -> str:
     return "c" + hashlib.sha256("/".join(folded).encode()).hexdigest()[:10]
 
 
+def read_definitions(entries: Iterable[Any], problems: list[str]) -> list[Definition]:
+    """Entries {id, name, parent?, aliases?} of a YAML file; what is wrong with one is added to problems."""
+    rows = (_label(number, entry, problems) for number, entry in enumerate(entries, 1))
+    return [row for row in rows if row]
+
+
+def tree_problems(rows: list[Definition]) -> list[str]:
+    """What is wrong with labels as a tree: ids twice, unknown parents, cycles; siblings of one name."""
+    return _structure_problems(rows) or _sibling_problems(rows)
+
+
+def _word(text: str | None) -> str:
+    return _EMPTY_PART.sub("", _normal(text or "")).strip()
+
+
 def _normal(text: str) -> str:
     return unicodedata.normalize("NFKC", text).strip().casefold()
 
@@ -197,7 +283,7 @@ def _text(value: Any) -> str:
     return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
 
 
-def _label(number: int, entry: Any, problems: list[str]) -> tuple[str, str | None, str, tuple[str, ...]] | None:
+def _label(number: int, entry: Any, problems: list[str]) -> Definition | None:
     if not isinstance(entry, Mapping):
         problems.append(f"label {number} must be {{id, name, parent?, aliases?}}, got {entry!r}")
         return None
@@ -217,7 +303,7 @@ def _label(number: int, entry: Any, problems: list[str]) -> tuple[str, str | Non
     return label_id, None if parent is None else _text(parent), name, tuple(_text(alias) for alias in aliases)
 
 
-def _structure_problems(rows: list[tuple[str, str | None, str, tuple[str, ...]]]) -> list[str]:
+def _structure_problems(rows: list[Definition]) -> list[str]:
     """Ids twice, unknown parents, cycles."""
     problems, seen = [], set()
     for label_id, *_ in rows:
@@ -242,7 +328,7 @@ def _structure_problems(rows: list[tuple[str, str | None, str, tuple[str, ...]]]
     return problems
 
 
-def _sibling_problems(rows: list[tuple[str, str | None, str, tuple[str, ...]]]) -> list[str]:
+def _sibling_problems(rows: list[Definition]) -> list[str]:
     """Siblings that answer to the same word: then not even a path tells them apart."""
     owners: dict[tuple[str | None, str], str] = {}
     problems = []

@@ -73,7 +73,7 @@ LABEL_EVENTS = Table(
         column("event_id", "string", "id of the answer, else a hash of its content", nullable=False),
         column("video_id", "string", "which video", nullable=False),
         column("task", "string", "which label tree: category, domain", nullable=False),
-        column("label_id", "string", "which label of the tree (any level)", nullable=False),
+        column("label_id", "string", "which label of the tree (any level), by the id that it had then", nullable=False),
         column("answer", "int", "1 yes, 0 no, -1 cannot say", nullable=False),
         column("annotator_id", "string", "who answered; `manifest` when it came with the video", nullable=False),
         column("answered_at", "timestamp", "when (UTC)"),

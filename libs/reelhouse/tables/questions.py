@@ -118,12 +118,18 @@ _NEWEST_FIRST = """
 ANNOTATOR_QUALITY = View(
     "gold.annotator_quality",
     "How an annotator's answers stand against what all say together, and against O2U. The newest answer to each question counts, and "
-    "of a video's labels in a tree the one given last.",
-    f"""WITH answers AS (
+    "of a video's labels in a tree the one given last; a yes to a label that was renamed or merged is one to what it became, its other "
+    "answers are left out. How far to trust each: gold.annotators.",
+    f"""WITH became AS (SELECT task, label_id AS became_id, explode(former_ids) AS label_id FROM silver.taxonomy_current),
+       events AS (
+         SELECT e.* EXCEPT (label_id), coalesce(b.became_id, e.label_id) AS label_id
+         FROM bronze.label_events e LEFT JOIN became b ON b.task = e.task AND b.label_id = e.label_id
+         WHERE b.became_id IS NULL OR e.answer = 1),
+       answers AS (
          SELECT e.annotator_id, e.video_id, e.task, e.label_id, e.answer, e.data_date,
                 row_number() OVER (PARTITION BY e.annotator_id, e.video_id, e.task, e.label_id {_NEWEST_FIRST}) AS place,
                 row_number() OVER (PARTITION BY e.annotator_id, e.video_id, e.task, e.answer {_NEWEST_FIRST}) AS place_of_answer
-         FROM bronze.label_events e LEFT ANTI JOIN bronze.deletions d ON d.video_id = e.video_id),
+         FROM events e LEFT ANTI JOIN bronze.deletions d ON d.video_id = e.video_id),
        compared AS (
          SELECT a.*, l.answer AS agreed_answer, l.verdict, a.answer IN (0, 1) AND l.answer IN (0, 1) AND l.annotators > 1 AS is_shared
          FROM answers a LEFT JOIN gold.labels_current l

@@ -159,15 +159,22 @@ COPIES = Table(
 
 LABELS = Table(
     "silver.labels",
-    "What annotators together say of a video and a label. A row is written on each day that brought an answer.",
+    "What annotators together say of a video and a label. A row is written on each day that brought an answer about the video, or on which "
+    "a label of it was renamed, merged or retired.",
     columns=[
         video_id(),
         column("task", "string", "which label tree", nullable=False),
         column("label_id", "string", "which label of the tree (any level)", nullable=False),
         column("answer", "int", "1 yes, 0 no, -1 no answer (tie, or cannot say)", nullable=False),
         column("agreement", "double", "share of the answers that say so, 0..1"),
+        column(
+            "confidence",
+            "double",
+            "how likely it is by what is known of the annotators, 0..1, where several voted and labels.aggregation is dawid-skene",
+            sameness="inexact",
+        ),
         column("annotators", "int", "how many people answered", nullable=False),
-        column("source", "string", "manifest, people or both", nullable=False),
+        column("source", "string", "manifest, people or both; migration: the label is one no longer", nullable=False),
         column("taxonomy_version", "string", "version of the tree", nullable=False),
         data_date(),
     ],
@@ -187,6 +194,7 @@ TAXONOMY = Table(
         column("depth", "int", "0 = a root", nullable=False),
         column("is_leaf", "boolean", "whether no label is below it", nullable=False),
         column("taxonomy_version", "string", "version of the tree", nullable=False),
+        column("former_ids", "array<string>", "ids of labels that became this one: events may hold them"),
         data_date("the day on which the tree was in force (UTC)"),
     ],
     key=["task", "label_id", "data_date"],
