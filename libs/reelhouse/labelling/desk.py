@@ -29,6 +29,16 @@ class Progress:
     by_person: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Line:
+    """What a new line of the inbox says, besides who, when and of which video; see inbox.Answer."""
+
+    label: str
+    answer: int
+    takes_back: str | None = None
+    restates: str | None = None
+
+
 @dataclass
 class _Person:
     said: list[Answer] = field(default_factory=list)  # in order of time
@@ -37,7 +47,7 @@ class _Person:
 
     @property
     def standing(self) -> list[Answer]:
-        return [one for one in self.said if one.takes_back is None and one.event_id not in self.taken_back]
+        return [one for one in self.said if one.is_own and one.event_id not in self.taken_back]
 
 
 class Desk:
@@ -96,8 +106,8 @@ class Desk:
             if not self._is_leased_to_another(person, key):
                 self._lease(person, key)
 
-    def undoing(self, person: str, trees: Mapping[str, Taxonomy]) -> tuple[str, list[tuple[str, int, str | None]]] | None:
-        """How to take back the person's newest answer: (key of its question, (label, answer, takes_back) of each line); None: no answer.
+    def undoing(self, person: str, trees: Mapping[str, Taxonomy]) -> tuple[str, list[Line]] | None:
+        """How to take back the person's newest answer: (key of its question, lines to write and record); None where there is none.
 
         The first line takes back; further ones say again what the answer had overruled (see labels.fold.Position).
         """
@@ -109,18 +119,17 @@ class Desk:
                 return None
             about, tree = _about(last), trees[last.task]
             before, now = Position(), Position()
-            for one in known.standing:
-                if _about(one) == about and one is not last:
-                    before.take(one.label, one.answer, tree)
+            earlier = [one for one in known.standing if _about(one) == about and one is not last]
+            for one in earlier:
+                before.take(one.label, one.answer, tree)
             for one in known.said:
                 if _about(one) == about:
                     now.take(one.label, one.answer, tree)
             now.take(last.label, -1, tree)
-            lines: list[tuple[str, int, str | None]] = [(last.label, -1, last.event_id)]
-            if before.choice is not None and before.choice != now.choice:
-                lines.append((before.choice, 1, None))
-            lines += [(label, 0, None) for label in sorted(before.noes - now.noes)]
-            return keys[about], lines
+            lost = [(before.choice, 1)] if before.choice is not None and before.choice != now.choice else []
+            lost += [(label, 0) for label in sorted(before.noes - now.noes)]
+            events = {(one.label, one.answer): one.event_id for one in earlier}
+            return keys[about], [Line(last.label, -1, last.event_id), *(Line(*one, restates=events[one]) for one in lost)]
 
     def said(self, person: str, key: str) -> dict[str, int]:
         """What the person answered so far about a question: answer by label, the newest last."""

@@ -22,12 +22,12 @@ from reelhouse.labels.exchange import as_lines, sync_folder
 from reelhouse.labels.lines import EXPORTS, LABELS, LineKind, parse_line
 from reelhouse.sources.values import RowError
 
-TAKES_BACK = "takes_back"  # a field of ours: import_labels reads such a line as an answer like any other
+OWN_FIELDS = ("takes_back", "restates")  # import_labels reads a line with one of them as an answer like any other
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One line. takes_back: the event_id of the answer that this one, a -1, withdraws."""
+    """One line. takes_back: the event_id of the answer that this one, a -1, withdraws; restates: of the one that it says again."""
 
     event_id: str
     video_id: str
@@ -37,15 +37,29 @@ class Answer:
     annotator_id: str
     answered_at: str
     takes_back: str | None = None
+    restates: str | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is an answer by itself, and no word about another."""
+        return self.takes_back is None and self.restates is None
 
 
 def new_answer(
-    video_id: str, task: str, label: str, answer: int, annotator_id: str, at: dt.datetime, takes_back: str | None = None
+    video_id: str,
+    task: str,
+    label: str,
+    answer: int,
+    annotator_id: str,
+    at: dt.datetime,
+    takes_back: str | None = None,
+    restates: str | None = None,
 ) -> Answer:
     """An answer said at a time; its id is a hash of what it says and when."""
-    said = [video_id, task, label, answer, annotator_id, at.astimezone(dt.UTC).isoformat(), takes_back]
+    when = at.astimezone(dt.UTC).isoformat()
+    said = [video_id, task, label, answer, annotator_id, when, takes_back, restates]
     event_id = hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).hexdigest()[:32]
-    return Answer(event_id, video_id, task, label, answer, annotator_id, said[5], takes_back)  # type: ignore[arg-type]
+    return Answer(event_id, video_id, task, label, answer, annotator_id, when, takes_back, restates)
 
 
 class AnswerLog:
@@ -84,7 +98,7 @@ class AnswerLog:
             if event["video_id"] in wanted:
                 at = event["answered_at"].astimezone(dt.UTC).isoformat()
                 said = (event["event_id"], event["video_id"], event["task"], event["label_id"], event["answer"], event["annotator_id"], at)
-                found.append(Answer(*said, takes_back=event[TAKES_BACK]))
+                found.append(Answer(*said, **{name: event[name] for name in OWN_FIELDS}))
         return sorted(found, key=lambda answer: answer.answered_at)
 
 
@@ -103,7 +117,8 @@ def _events(inbox: Path, kind: LineKind, trees: Mapping[str, Taxonomy], but: str
         for chunk in file.chunks:
             for _, line in read_chunk(chunk):
                 with suppress(RowError):
-                    yield parse_line(kind, line, trees) | {TAKES_BACK: json.loads(line).get(TAKES_BACK)}
+                    event = parse_line(kind, line, trees)
+                    yield event | {name: json.loads(line).get(name) for name in OWN_FIELDS}
 
 
 def _append_whole(handle: int, line: bytes) -> None:

@@ -8,6 +8,7 @@ import mimetypes
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 
 from reelhouse.errors import LabelError, NotFoundError, ReelhouseError
-from reelhouse.labelling.desk import Desk, key_of
+from reelhouse.labelling.desk import Desk, Line, key_of
 from reelhouse.labelling.guard import COOKIE, Guard, pass_of
 from reelhouse.labelling.inbox import AnswerLog, new_answer
 from reelhouse.labelling.queue import QueuedVideo
@@ -90,13 +91,13 @@ def make_app(
     def shown(person: str, key: str) -> dict[str, Any]:
         return _shown(desk.video(key), roots) | {"said": [{"label": of, "answer": said} for of, said in desk.said(person, key).items()]}
 
-    def say(person: str, key: str, label: str, answer: int, takes_back: str | None = None) -> None:
+    def say(person: str, key: str, line: Line) -> None:
         video = desk.video(key)
-        if answer not in ANSWERS or label not in trees[video.task]:
-            raise LabelError(f"{label!r} with answer {answer} is no answer in the label tree {video.task}: load the page again")
-        line = new_answer(video.video_id, video.task, label, answer, person, now(), takes_back)
-        log.append(line)
-        desk.record(line)
+        if line.answer not in ANSWERS or line.label not in trees[video.task]:
+            raise LabelError(f"{line.label!r} with answer {line.answer} is no answer in the label tree {video.task}: load the page again")
+        said = new_answer(video.video_id, video.task, annotator_id=person, at=now(), **asdict(line))
+        log.append(said)
+        desk.record(said)
 
     @app.get("/")
     def page() -> HTMLResponse:
@@ -130,7 +131,7 @@ def make_app(
     @app.post("/api/answer")
     def answer(asked: _Answer) -> dict[str, Any]:
         person = name_of(asked.annotator)
-        say(person, asked.key, asked.label, asked.answer)
+        say(person, asked.key, Line(asked.label, asked.answer))
         return state(person, asked.key)
 
     @app.post("/api/undo")
@@ -140,8 +141,8 @@ def make_app(
         if found is None:
             return state(person, None)
         key, lines = found
-        for label, said, takes_back in lines:
-            say(person, key, label, said, takes_back)
+        for line in lines:
+            say(person, key, line)
         desk.show(person, key)
         return state(person, key)
 

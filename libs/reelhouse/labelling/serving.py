@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import signal
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -45,6 +46,7 @@ def listen(host: str, port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
+        made.listen()  # so that whoever is told of it can connect at once
     except OSError as error:
         made.close()
         raise ServerError(
@@ -62,7 +64,10 @@ def serve(
     now: Callable[[], dt.datetime],
     say: Callable[[str], None],
 ) -> None:
-    """Serve the queue until SIGINT or SIGTERM. Answers that the inbox holds count. Errors as check_listening and listen."""
+    """Serve the queue until SIGINT or SIGTERM. Answers that the inbox holds count. Errors as check_listening and listen.
+
+    Must be called from the main thread.
+    """
     import uvicorn
 
     from reelhouse.labelling.page import make_app
@@ -81,6 +86,7 @@ def serve(
         say(f"{found.total - found.answered:,} of {found.total:,} videos are to be labelled: {address}")
         say("Ctrl-C ends it; every answer is on disk as it is given")
         config = uvicorn.Config(app, access_log=False, server_header=False, log_level="warning", timeout_graceful_shutdown=_END_SECONDS)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Spark, which read the queue, took it for itself
         with suppress(KeyboardInterrupt):  # uvicorn has ended well when it passes the signal on
             uvicorn.Server(config).run(sockets=[made])
     say(f"ended: {desk.progress().answered:,} of {found.total:,} are answered; the next run of `reelhouse daily` takes the answers in")

@@ -163,7 +163,7 @@ def _of_csv(path: Path, rows: csv.DictReader[str]) -> Iterator[dict[str, Any]]:
     columns = set(rows.fieldnames or ())
     if columns.issuperset(OWN_COLUMNS):
         for row in rows:
-            if not any(row[name] for name in ("answer", "annotator_id", "answered_at")):
+            if all(row[name] == "" for name in ("answer", "annotator_id", "answered_at")):
                 continue  # handed out, and nobody has answered yet
             task = {"task": row["task"]} if row.get("task") else {}
             answer = {name: row[name] for name in OWN_COLUMNS}
