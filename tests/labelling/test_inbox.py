@@ -1,6 +1,7 @@
 """Answers on disk: whole lines from many threads and processes, synced, read back; what a torn line or a full disk does."""
 
 import datetime as dt
+import fcntl
 import json
 import os
 import subprocess
@@ -66,6 +67,8 @@ import sys
 from pathlib import Path
 from reelhouse.labelling.inbox import AnswerLog
 from tests.labelling.test_inbox import answer
+print("ready", flush=True)
+sys.stdin.readline()
 for n in range(200):
     AnswerLog(Path(sys.argv[1])).append(answer(int(sys.argv[2]) + n))
 """
@@ -74,10 +77,26 @@ for n in range(200):
 def test_two_servers_of_one_inbox_never_mix_lines(tmp_path):
     command = [sys.executable, "-c", WRITING, str(tmp_path)]
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    running = [subprocess.Popen([*command, start], env=environ) for start in ("0", "1000")]
+    running = [subprocess.Popen([*command, start], env=environ, stdin=-1, stdout=-1, text=True) for start in ("0", "1000")]
+    assert [process.stdout.readline() for process in running] == ["ready\n"] * 2
+    for process in running:
+        process.stdin.close()
     assert [process.wait(120) for process in running] == [0, 0]
     found = AnswerLog(tmp_path).read({f"v{n}" for n in range(2000)}, TREES)
     assert len(found) == 400
+
+
+def test_who_appends_waits_for_another_server_that_does(tmp_path):
+    log = AnswerLog(tmp_path)
+    log.append(answer(1))
+    with log.path("ann").open("rb") as other, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        waiting = pool.submit(log.append, answer(2))
+        with pytest.raises(TimeoutError):
+            waiting.result(0.5)
+        fcntl.flock(other, fcntl.LOCK_UN)
+        waiting.result(60)
+    assert AnswerLog(tmp_path).read({"v1", "v2"}, TREES) == [answer(1), answer(2)]
 
 
 def test_a_line_that_a_power_cut_tore_costs_no_other(tmp_path):

@@ -83,9 +83,13 @@ class AnswerLog:
         line = as_lines([{name: value for name, value in asdict(answer).items() if value is not None}])
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with self._lock, open(path, "r+b" if path.exists() else "x+b", buffering=0) as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                _append_whole(file.fileno(), line)
+            with self._lock:
+                handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX)
+                    _append_whole(handle, line)
+                finally:
+                    os.close(handle)
             sync_folder(path.parent)
         except OSError as error:
             raise StorageError(f"the answer can't be written to {path}: {error.strerror}. Mend that, and answer again.") from error
