@@ -46,6 +46,9 @@ RUN = [
     "typer==0.29.2",
     "rich==15.0.0",
     "jinja2",
+    # the page for labelling
+    "fastapi==0.165.0",
+    "uvicorn==0.54.0",
     "protobuf==7.36.2",
     "setuptools==81.0.0",
 ]
@@ -78,7 +81,11 @@ setup(
     python_requires=">=3.11,<3.12",
     package_dir={"": "libs", "jobs": "jobs"},
     packages=find_packages("libs", include=["reelhouse", "reelhouse.*"]) + JOBS,
-    package_data={"reelhouse.report": ["templates/*.j2"], "reelhouse.sql_server": ["ReadOnlyParser.java"]},
+    package_data={
+        "reelhouse.report": ["templates/*.j2"],
+        "reelhouse.labelling": ["templates/*.j2"],
+        "reelhouse.sql_server": ["ReadOnlyParser.java"],
+    },
     install_requires=RUN,
     extras_require={"dev": DEV},
     entry_points={"console_scripts": ["reelhouse = reelhouse.cli:main"]},

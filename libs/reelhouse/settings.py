@@ -40,7 +40,7 @@ def _enough_for_spark(text: str) -> str:
 Memory = Annotated[str, AfterValidator(_enough_for_spark)]
 
 # What nobody may see: a job's output does not depend on it, so that no hash of it is kept either
-_SECRET = {"vectors": {"token"}}
+_SECRET = {"vectors": {"token"}, "labelling": {"token"}}
 _SECRET_NAME = re.compile(
     # of encryption only the keys themselves, not spark.io.encryption.keySizeBits; sas: Azure's shared access signatures
     r"secret|token|password|passphrase|credential|(access|account|private)[._-]?key|encryption[\w.-]*key$|\.sas\.",
@@ -119,6 +119,15 @@ class LabelSettings(Section):
     agreement_min: Share
     confidence_min: Annotated[float, Field(gt=0.5, lt=1)]
     rows_max: Positive
+
+
+class LabellingSettings(Section):
+    queue_max: Annotated[int, Field(gt=0, le=5000)]
+    answers_wanted: Positive
+    lease_minutes: Annotated[float, Field(gt=0)]
+    host: str
+    port: Annotated[int, Field(ge=0, le=65535)]
+    token: str
 
 
 class SamplingSettings(Section):
@@ -262,6 +271,7 @@ class Settings(Section):
     text: TextSettings
     copies: CopySettings
     labels: LabelSettings
+    labelling: LabellingSettings
     sampling: SamplingSettings
     noise: NoiseSettings
     tags: TagSettings

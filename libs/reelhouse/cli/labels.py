@@ -1,18 +1,85 @@
-"""`reelhouse labels`: import."""
+"""`reelhouse labels`: export, serve, import."""
 
 from __future__ import annotations
 
+import datetime as dt
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reelhouse.cli.options import Conf, Root, Set, settings_of
+from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_lake, settings_of
 from reelhouse.errors import SettingsError
+
+if TYPE_CHECKING:
+    from reelhouse.labels import Taxonomy
+    from reelhouse.settings import Settings
 
 app = typer.Typer(help="What people are asked, and what they answered.", no_args_is_help=True)
 
 _REASONS_SHOWN = 10
+
+
+class Format(StrEnum):
+    """What a labelling tool reads."""
+
+    LABEL_STUDIO = "label-studio"
+    CSV = "csv"
+
+
+@app.command("export")
+def export_videos(
+    date: Day = None,
+    form: Annotated[Format, typer.Option("--format", help="for Label Studio, or a CSV for a spreadsheet")] = Format.LABEL_STUDIO,
+    into: Annotated[Path | None, typer.Option(help="folder for tasks, contact sheets and guidelines")] = None,
+    conf: Conf = None,
+    values: Set = None,
+    root: Root = None,
+) -> None:
+    """Hand out the videos that a day's run wants to be labelled: tasks, a contact sheet each, guidelines; none is handed out twice."""
+    from reelhouse import show
+    from reelhouse.labelling.export import batch_name, export_queue
+    from reelhouse.labelling.inbox import hand_outs
+    from reelhouse.labelling.queue import read_queue
+
+    if date is None or into is None:
+        raise SettingsError("an export is of one day's queue, and goes to a folder: --date YYYY-MM-DD --into FOLDER")
+    day, settings = day_of(date), settings_of(conf, values, root)
+    inbox, trees = _inbox_of(settings), _trees_of(settings)
+    with open_lake(settings) as lake:
+        videos = read_queue(lake, settings.labelling.queue_max, day, hand_outs(inbox, trees, but=batch_name(day)))
+    done = export_queue(videos, trees, day, form.value, into, inbox, dt.datetime.now(dt.UTC))
+    for path in done.tasks:
+        show.progress(f"{len(videos):,} videos, with their contact sheets and guidelines: {path}")
+    if done.was_there:
+        show.progress(f"they were handed out before: {done.handed_out}")
+    else:
+        show.progress(f"that they were handed out is in {done.handed_out}; the next run takes them out of the queue")
+
+
+@app.command("serve")
+def serve_page(
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="default: labelling.port; 0: any that is free")] = None,
+    annotator: Annotated[str, typer.Option(help="name that the page suggests to whoever opens it")] = "",
+    conf: Conf = None,
+    values: Set = None,
+    root: Root = None,
+) -> None:
+    """A page for labelling the queue by keyboard, for several people at once; answers go to the inbox, which the next run takes in."""
+    from reelhouse import show
+    from reelhouse.labelling.inbox import hand_outs
+    from reelhouse.labelling.queue import read_queue
+    from reelhouse.labelling.serving import check_listening, serve
+
+    settings = settings_of(conf, values, root)
+    if port is not None:
+        settings = settings.model_copy(update={"labelling": settings.labelling.model_copy(update={"port": port})})
+    inbox, trees = _inbox_of(settings), _trees_of(settings)
+    check_listening(settings.labelling)
+    with open_lake(settings) as lake:
+        queue = read_queue(lake, settings.labelling.queue_max, handed_out=hand_outs(inbox, trees))
+    serve(settings, queue, trees, annotator=annotator, now=lambda: dt.datetime.now(dt.UTC), say=show.progress)
 
 
 @app.command("import")
@@ -28,19 +95,30 @@ def import_answers(
     """Put a labelling tool's answers into the inbox, which the next run takes in; the same file again adds nothing."""
     from reelhouse import show
     from reelhouse.labels.exchange import put_down, read_answers
-    from reelhouse.run import taxonomy_of
 
     settings = settings_of(conf, values, root)
-    if not settings.sources.inbox:
-        raise SettingsError("answers are put into the inbox: say where it is with --set sources.inbox=FOLDER, as the daily run does")
-    trees = {name: taxonomy_of(settings, name) for name in type(settings.taxonomy).model_fields}
+    inbox, trees = _inbox_of(settings), _trees_of(settings)
     found = read_answers(file, trees, task or settings.sampling.task)
     if not found.lines:
         show.progress(f"{file.name} holds no answers")
         return
-    path = put_down(Path(settings.sources.inbox), found.lines)
+    path = put_down(inbox, found.lines)
     show.progress(f"{len(found.lines):,} answers are in {path}; the next run takes them in")
     for where, why in found.refused[:_REASONS_SHOWN]:
         show.progress(f"will be refused: {where}: {why}")
     if len(found.refused) > _REASONS_SHOWN:
         show.progress(f"... and {len(found.refused) - _REASONS_SHOWN:,} more; all will be in ops.quarantine with their reasons")
+
+
+def _inbox_of(settings: Settings) -> Path:
+    if not settings.sources.inbox:
+        raise SettingsError(
+            "what is handed out and answered goes to the inbox: say where it is with --set sources.inbox=FOLDER, as the daily run does"
+        )
+    return Path(settings.sources.inbox)
+
+
+def _trees_of(settings: Settings) -> dict[str, Taxonomy]:
+    from reelhouse.run import taxonomy_of
+
+    return {name: taxonomy_of(settings, name) for name in type(settings.taxonomy).model_fields}

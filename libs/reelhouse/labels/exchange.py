@@ -35,8 +35,8 @@ def read_answers(path: Path, trees: Mapping[str, Taxonomy], task: str) -> Import
 
     .json: Label Studio's export (JSON, not JSON-MIN): each label that an annotation chose is a yes; those of a control called `not` a no; a
     cancelled annotation says -1 of what was suggested. .csv: Label Studio's, or columns video_id, label, answer, annotator_id,
-    answered_at. An answer's id is a hash of what it says and when, so that a file, or a later export of the same project, may be
-    imported again. LabelError if the file is none of these; StorageError if it can't be read.
+    answered_at; a row without the last three is no answer. An answer's id is a hash of what it says and when, so that a file, or a later
+    export of the same project, may be imported again. LabelError if the file is none of these; StorageError if it can't be read.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -65,8 +65,19 @@ def read_answers(path: Path, trees: Mapping[str, Taxonomy], task: str) -> Import
 
 def put_down(inbox: Path, lines: Iterable[Mapping[str, Any]]) -> Path:
     """Write lines as one file of the inbox's labels/, whole or not at all, and on disk when this returns. The same lines: the same file."""
-    content = "".join(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n" for line in lines).encode()
-    path = inbox / "labels" / f"import-{hashlib.sha256(content).hexdigest()[:16]}.jsonl"
+    content = as_lines(lines)
+    path = inbox / LABELS.folder / f"import-{hashlib.sha256(content).hexdigest()[:16]}.jsonl"
+    write_whole(path, content)
+    return path
+
+
+def as_lines(lines: Iterable[Mapping[str, Any]]) -> bytes:
+    """JSON lines as the inbox holds them: names sorted, each with its newline."""
+    return "".join(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n" for line in lines).encode()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all, and on disk when this returns; its folder is made. StorageError if it can't be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}")
@@ -75,14 +86,18 @@ def put_down(inbox: Path, lines: Iterable[Mapping[str, Any]]) -> Path:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
-        raise StorageError(f"answers can't be written to {path.parent}: {error}") from error
-    return path
+        raise StorageError(f"{path.name} can't be written to {path.parent}: {error}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names of a folder's files to disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _tasks(path: Path, text: str) -> list[Any]:
@@ -148,6 +163,8 @@ def _of_csv(path: Path, rows: csv.DictReader[str]) -> Iterator[dict[str, Any]]:
     columns = set(rows.fieldnames or ())
     if columns.issuperset(OWN_COLUMNS):
         for row in rows:
+            if all(row[name] == "" for name in ("answer", "annotator_id", "answered_at")):
+                continue  # handed out, and nobody has answered yet
             task = {"task": row["task"]} if row.get("task") else {}
             answer = {name: row[name] for name in OWN_COLUMNS}
             yield answer | {"answer": _number(row["answer"] or ""), "from": f"line {rows.line_num}"} | task
@@ -165,7 +182,7 @@ def _of_csv(path: Path, rows: csv.DictReader[str]) -> Iterator[dict[str, Any]]:
         yield from _answers(said, shared)
 
 
-def _answers(said: list[tuple[str | None, int]], shared: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _answers(said: list[tuple[str | None, int]], shared: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """One answer a label; of an annotation without any, one that import_labels will refuse, so that it is not lost."""
     yield from ({"label": label, "answer": answer, **shared} for label, answer in dict(said or [(None, -1)]).items())
 

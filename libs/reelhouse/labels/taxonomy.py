@@ -65,6 +65,7 @@ class Taxonomy:
         self.ids: list[str] = [label_id for label_id, *_ in rows]
         self._parent = {label_id: parent for label_id, parent, *_ in rows}
         self._name = {label_id: name for label_id, _, name, _ in rows}
+        self._aliases = {label_id: aliases for label_id, _, _, aliases in rows}
         self._children: dict[str | None, list[str]] = {None: []}
         for label_id, parent, *_ in rows:
             self._children.setdefault(parent, []).append(label_id)
@@ -158,6 +159,10 @@ class Taxonomy:
     def size(self, label_id: str) -> int:
         """Labels of the branch: the label and all below it."""
         return self._size[label_id]
+
+    def aliases(self, label_id: str) -> tuple[str, ...]:
+        """Other words for the label, as they were written."""
+        return self._aliases[label_id]
 
     def ancestors(self, label_id: str) -> list[str]:
         """Ids above a label, nearest first."""
