@@ -1,8 +1,11 @@
-"""Choose what people should label next from what the served model was unsure of: active learning.
+"""Choose what people should label next: videos whose item speaks for a class of few labels, then what the served model is unsure of.
 
-Reads   gold.predictions, gold.embeddings, ops.serving, gold.active_batch (before the day), silver.copies, silver.labels,
-        bronze.label_exports, gold.sample_batch (as of the day)
-Writes  gold.active_batch, one day, replaced whole
+Until the model's uncertainty says where it errs (on labels that it did not learn from), the second part is chosen by density.
+
+Reads   silver.labels, silver.taxonomy, silver.copies, silver.videos, bronze.video_arrivals, bronze.items, bronze.label_exports,
+        gold.sample_batch (as of the day), gold.predictions, gold.embeddings, gold.training_examples, gold.active_batch,
+        ops.promotions, ops.serving (before the day)
+Writes  gold.item_label_map, gold.active_batch, one day, replaced whole
 Rerun   safe: same date, same inputs -> same rows
 Launch  reelhouse job select_for_labeling --date 2026-01-02
 """
@@ -18,74 +21,151 @@ from pyspark.sql import functions as F
 from reelhouse import tables
 from reelhouse.features import UNTRAINED, to_numpy
 from reelhouse.sampling import select_for_labeling
-from reelhouse.sampling.candidates import groups_and_covered, keep_at_most, labelled_videos, settled_videos
+from reelhouse.sampling.candidates import groups_and_covered, keep_at_most, settled_videos
+from reelhouse.sampling.cold_start import Trust, held_out_answers, trust_in
+from reelhouse.sampling.expansion import Inputs, expand, reason_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from scipy.sparse import csr_matrix
 
     from reelhouse.run import Run
-    from reelhouse.settings import SamplingSettings
+    from reelhouse.tables import Table
 
 Top = list[dict[str, Any]]
+DENSITY = "density"
+# What these strategies choose by: of the others, none asks how sure the model is.
+BY_UNCERTAINTY = {"entropy", "margin", "badge", "uncertainty_by_cluster"}
 
 
 def build(
-    ids: np.ndarray, vectors: np.ndarray, tops: list[Top], groups: np.ndarray, covered: np.ndarray, settings: SamplingSettings, seed: int
+    ids: np.ndarray,
+    vectors: np.ndarray,
+    tops: list[Top],
+    groups: np.ndarray,
+    covered: np.ndarray,
+    task: str,
+    strategy: str,
+    budget: int,
+    seed: int,
 ) -> pd.DataFrame:
-    """gold.active_batch, without data_date.
+    """Rows of gold.active_batch, ranked from 1, without data_date.
 
     ids (n,) str; vectors (n, d); tops: per video its best labels (label_id, path, probability), best first; groups (n,): copies,
-    of which only the first is looked at; covered (n,) bool: settled, never chosen.
+    of which only the first is looked at; covered (n,) bool: settled, never chosen. strategy: DENSITY, or one of STRATEGIES.
     """
     first = np.sort(np.unique(groups, return_index=True)[1])
     found = select_for_labeling(
         vectors[first],
         sparse_probabilities([tops[i] for i in first.tolist()]),
-        budget=settings.active_budget,
+        budget=budget,
         chosen=np.flatnonzero(covered[first]),
-        strategy=settings.strategy,
+        strategy="uncertainty_by_cluster" if strategy == DENSITY else strategy,
+        uncertainty=np.ones(len(first)) if strategy == DENSITY else None,  # where all count alike it is sampling by density
         seed=seed,
     )
     rows = first[found.indices]
     return pd.DataFrame(
         {
             "video_id": ids[rows],
-            "task": settings.task,
+            "task": task,
             "rank": np.arange(1, len(rows) + 1, dtype=np.int32),
-            "reason": [_reason(tops[i], settings.strategy) for i in rows.tolist()],
+            "reason": [_reason(tops[i], strategy) for i in rows.tolist()],
             "score": found.scores,
-            "is_random": settings.strategy == "random",
+            "is_random": strategy == "random",
+            "item_category": None,
+            "expected_label_id": None,
+        }
+    )
+
+
+def build_expected(found: pd.DataFrame, task: str) -> pd.DataFrame:
+    """Rows of gold.active_batch for what items speak for (see Expansion.found), ranked from 1, without data_date."""
+    return pd.DataFrame(
+        {
+            "video_id": found["video_id"],
+            "task": task,
+            "rank": np.arange(1, len(found) + 1, dtype=np.int32),
+            "reason": [reason_of(row) for row in found.itertuples()],
+            "score": found["precision_low"].astype(np.float64),
+            "is_random": False,
+            "item_category": found["item_category"],
+            "expected_label_id": found["label_id"],
         }
     )
 
 
 def main(run: Run) -> None:
     settings = run.settings.sampling
+    labels, copies = run.current(tables.LABELS), run.current(tables.COPIES)
+    batches = run.upto(tables.SAMPLE_BATCH), run.before(tables.ACTIVE_BATCH)
+    settled = run.keep(settled_videos(settings.task, labels, run.upto(tables.LABEL_EXPORTS), *batches))
+    of_items = Inputs.of(run.current, labels, copies, settled)
+    expansion = expand(of_items, settings, int(settings.rare_share * settings.active_budget), run.keep)
+    run.metric("item_label_pairs", len(expansion.mapping))
+    run.metric("chosen_by_items", len(expansion.found))
+    batch = build_expected(expansion.found, settings.task)
     version = _served_version(run.before(tables.SERVING))
     if version is None or version.startswith(UNTRAINED):
-        run.aside("no trained model was served before this day: gold.sample_batch says what to label")
-    labels = run.current(tables.LABELS)
-    known = labelled_videos(settings.task, labels).count()
-    if known < settings.cold_start_labels:
-        run.aside(f"{known} labelled videos, active learning starts at sampling.cold_start_labels = {settings.cold_start_labels}")
+        lacking = "no trained model was served before this day: gold.sample_batch says what to label"
+        if expansion.mapping.empty:
+            run.aside(lacking)
+        run.note(lacking)
+    else:
+        run.input("model_version", version)
+        chosen = by_model(run, version, labels, copies, settled, batch)
+        batch = pd.concat([batch, chosen.assign(rank=chosen["rank"] + np.int32(len(batch)))])
+    run.publish(tables.ITEM_LABEL_MAP, _frame(run, tables.ITEM_LABEL_MAP, expansion.mapping.assign(task=settings.task)))
+    run.publish(tables.ACTIVE_BATCH, _frame(run, tables.ACTIVE_BATCH, batch))
+
+
+def by_model(run: Run, version: str, labels: DataFrame, copies: DataFrame, settled: DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
+    """What the served model's predictions and vectors choose, besides what is chosen already (earlier: rows of the batch)."""
+    settings = run.settings.sampling
     of_model = F.col("model_version") == version
     tops = run.previous(tables.PREDICTIONS).where(of_model & (F.col("task") == settings.task)).select("video_id", "top")
+    strategy: str = settings.strategy
+    if strategy in BY_UNCERTAINTY:
+        trust = _trust(run, version, tops, labels)
+        run.metric("held_out_labels", trust.rows)
+        run.metric("uncertainty_p", trust.p)
+        if not np.isnan(trust.auroc):
+            run.metric("uncertainty_auroc", trust.auroc)
+        if trust.p > settings.cold_start_p_max:
+            strategy = DENSITY
+        run.note(_told(trust, strategy))
     vectors = run.previous(tables.EMBEDDINGS).where(of_model).join(tops, on="video_id", how="left_semi")
     kept, left_out = keep_at_most(vectors, settings.rows_max)
     if left_out:
         tops = tops.join(kept.select("video_id"), on="video_id", how="left_semi")
         run.note(f"{left_out:,} videos were left out: sampling.rows_max is {settings.rows_max:,}")
     ids, matrix = to_numpy(kept)
-    batches = run.upto(tables.SAMPLE_BATCH), run.before(tables.ACTIVE_BATCH)
-    settled = settled_videos(settings.task, labels, run.upto(tables.LABEL_EXPORTS), *batches)
-    groups, covered = groups_and_covered(ids, kept, run.current(tables.COPIES), settled)
+    groups, covered = groups_and_covered(ids, kept, copies, settled)
+    covered |= np.isin(groups, groups[np.isin(ids, earlier["video_id"].to_numpy(str))])
     top_of = {row.video_id: [entry.asDict() for entry in row.top or []] for row in tops.toLocalIterator()}
-    batch = build(ids, matrix, [top_of[video] for video in ids.tolist()], groups, covered, settings, run.seed)
-    run.input("model_version", str(version))
-    schema = tables.ACTIVE_BATCH.spark_schema()
-    frame = run.spark.createDataFrame(batch, type(schema)([field for field in schema if field.name in batch.columns]))
-    run.publish(tables.ACTIVE_BATCH, frame)
+    of_ids = [top_of[video] for video in ids.tolist()]
+    return build(ids, matrix, of_ids, groups, covered, settings.task, strategy, settings.active_budget - len(earlier), run.seed)
+
+
+def _trust(run: Run, version: str, tops: DataFrame, labels: DataFrame) -> Trust:
+    """Whether the model is less sure of what it gets wrong, on labels that it did not learn from."""
+    settings = run.settings.sampling
+    snapshot = run.before(tables.PROMOTIONS).where(F.col("model_version") == version).select("snapshot_id").distinct()
+    if snapshot.isEmpty():
+        return trust_in(np.zeros(0), np.zeros(0))  # not known what it learned from
+    taught = run.before(tables.TRAINING_EXAMPLES).where(F.col("split") != "evaluation").join(snapshot, on="snapshot_id", how="left_semi")
+    answers = held_out_answers(settings.task, tops, labels, run.current(tables.TAXONOMY), taught.select("video_id"))
+    rows, _ = keep_at_most(run.keep(answers), settings.rows_max)
+    table = rows.toArrow()
+    return trust_in(table["uncertainty"].to_numpy(), table["is_error"].to_numpy())
+
+
+def _told(trust: Trust, strategy: str) -> str:
+    asked = f"of {trust.rows:,} labels that the model did not learn from it gets {trust.errors:,} wrong"
+    if np.isnan(trust.auroc):
+        return f"{asked}: nothing says where it errs, density chooses"
+    said = f"{asked}, and is less sure of those with AUROC {trust.auroc:.2f} (p = {trust.p:.2g})"
+    return f"{said}: density chooses" if strategy == DENSITY else said
 
 
 def sparse_probabilities(tops: list[Top]) -> csr_matrix:
@@ -113,7 +193,15 @@ def _reason(top: Top, strategy: str) -> str:
         return "unlike anything that was chosen or labelled so far"
     if strategy == "typiclust":
         return "typical of videos of which few were labelled so far"
+    if strategy == DENSITY:
+        return "stands for many videos of which none was labelled; the model can't tell yet where it errs"
     if not top:
         return "the model says nothing of it"
     best = " or ".join(f"{entry['path']} ({entry['probability']:.0%})" for entry in top[:2])
     return f"the model is unsure: {best}"
+
+
+def _frame(run: Run, table: Table, rows: pd.DataFrame) -> DataFrame:
+    schema = table.spark_schema()
+    fields = [field for field in schema if field.name in rows.columns]
+    return run.spark.createDataFrame(rows[[field.name for field in fields]], type(schema)(fields))

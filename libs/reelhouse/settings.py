@@ -137,8 +137,16 @@ class SamplingSettings(Section):
     random_share: Share
     minimum_cluster_size: Positive
     strategy: Literal["random", "entropy", "margin", "coreset", "badge", "typiclust", "uncertainty_by_cluster"]
-    cold_start_labels: Count
+    cold_start_p_max: Share
+    rare_labels: Count
+    rare_share: Share
+    item_precision_min: Share
     rows_max: Positive
+
+
+class PlanSettings(Section):
+    rows_max: Positive
+    half_width: Annotated[float, Field(gt=0, lt=1)]
 
 
 class NoiseSettings(Section):
@@ -273,6 +281,7 @@ class Settings(Section):
     labels: LabelSettings
     labelling: LabellingSettings
     sampling: SamplingSettings
+    plan: PlanSettings
     noise: NoiseSettings
     tags: TagSettings
     training: TrainingSettings

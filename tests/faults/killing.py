@@ -46,7 +46,7 @@ CHANGES = {
 
 # so that a day of a dozen videos is enough to look for wrong labels, to train, and to choose by what was trained
 FEW_LABELS = {
-    "noise.minimum_labels": 6, "training.minimum_labels": 6, "sampling.cold_start_labels": 6, "sampling.budget": 1,
+    "noise.minimum_labels": 6, "training.minimum_labels": 6, "sampling.cold_start_p_max": 1.0, "sampling.budget": 1,
     "sampling.active_budget": 1,
 }  # fmt: skip
 

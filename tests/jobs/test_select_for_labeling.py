@@ -1,7 +1,8 @@
 """select_for_labeling on a real lake, and its builder by hand."""
 
+import datetime as dt
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from pyspark.sql import SparkSession
 from jobs import select_for_labeling
 from reelhouse import settings as settings_module
 from reelhouse import tables
+from reelhouse.labels import Taxonomy
 from reelhouse.run import StepAside
 from reelhouse.sampling import STRATEGIES
-from tests.jobs.small_lake import DAY, NEXT, SmallLake, _label
+from tests.jobs.small_lake import DAY, NEXT, TREE, SmallLake, _label
 
 
 def top(first: float, second: float) -> list[dict]:
@@ -24,14 +26,15 @@ def top(first: float, second: float) -> list[dict]:
 
 @pytest.mark.parametrize(("strategy", "chosen"), [("margin", ["b", "d"]), ("entropy", ["b", "d"]), ("coreset", ["e", "b"])])
 def test_the_builder_leaves_out_what_is_settled_and_copies(strategy: str, chosen: list[str]) -> None:
-    settings = settings_module.load(values={"sampling.active_budget": 2, "sampling.strategy": strategy}).sampling
     ids, groups = np.array(list("abcde")), np.array([0, 1, 1, 3, 4])
     vectors = np.array([[0.0], [3.0], [3.1], [1.0], [9.0]])
     tops = [top(0.5, 0.5), top(0.5, 0.4), top(0.5, 0.5), top(0.6, 0.3), top(0.9, 0.1)]
-    batch = select_for_labeling.build(ids, vectors, tops, groups, np.array([True, False, False, False, False]), settings, seed=1)
+    settled = np.array([True, False, False, False, False])
+    batch = select_for_labeling.build(ids, vectors, tops, groups, settled, "category", strategy, 2, seed=1)
     assert batch["video_id"].tolist() == chosen
     assert batch["rank"].tolist() == [1, 2]
     assert batch["is_random"].tolist() == [False, False]
+    assert batch["expected_label_id"].tolist() == [None, None]
     if strategy == "margin":
         assert batch["reason"].tolist() == [
             "the model is unsure: 宠物 (50%) or 美食/烘焙 (40%)",
@@ -39,8 +42,19 @@ def test_the_builder_leaves_out_what_is_settled_and_copies(strategy: str, chosen
         ]
 
 
-def test_every_strategy_can_be_set() -> None:
+def test_by_density_it_does_not_matter_what_the_model_is_sure_of() -> None:
+    vectors = np.array([[0.0], [0.1], [0.2], [0.3], [5.0], [5.1]])
+    nothing = np.zeros(6, bool)
+    sure, unsure = top(1.0, 0.0), top(0.5, 0.5)
+    for tops in ([sure] * 4 + [unsure] * 2, [unsure] * 4 + [sure] * 2):
+        batch = select_for_labeling.build(np.array(list("abcdef")), vectors, tops, np.arange(6), nothing, "category", "density", 1, seed=1)
+        assert batch["video_id"].item() in ("b", "c"), "in the middle of the greater group"
+        assert batch["reason"].item() == "stands for many videos of which none was labelled; the model can't tell yet where it errs"
+
+
+def test_every_strategy_can_be_set_and_is_known_to_ask_for_certainty_or_not() -> None:
     assert set(get_args(settings_module.SamplingSettings.model_fields["strategy"].annotation)) == set(STRATEGIES)
+    assert set(STRATEGIES) - select_for_labeling.BY_UNCERTAINTY == {"random", "coreset", "typiclust"}
 
 
 def test_probabilities_are_rebuilt_from_the_best_labels() -> None:
@@ -51,23 +65,49 @@ def test_probabilities_are_rebuilt_from_the_best_labels() -> None:
 
 @pytest.fixture
 def lake(spark: SparkSession, tmp_path: Path) -> SmallLake:
-    """Yesterday m1 was served: v000 .. v019 are predicted, the lower the number the less sure; v000 .. v003 are labelled."""
-    lake = SmallLake(spark, tmp_path, sampling__cold_start_labels=4, sampling__active_budget=3, sampling__strategy="margin")
+    """Yesterday m1 was served: v000 .. v019 are predicted to be pets, the lower the number the less sure; v000 .. v003 are labelled, and
+    so are w0 .. w9, of which the model learned w8 and w9 only: of the others it gets wrong what it is less sure of."""
+    lake = SmallLake(spark, tmp_path, sampling__active_budget=3, sampling__strategy="margin")
     serving = {"embedding_collection": "e", "hash_collection": "h", "videos": 20}
     lake.write(tables.SERVING, [{"model_version": "m1", **serving}])
     lake.write(tables.SERVING, [{"model_version": "m2", **serving}], NEXT)
     names = [f"v{i:03d}" for i in range(20)]
+    others = [f"w{i}" for i in range(10)]
     for version, names_of in (("m1", names), ("m2", names[::-1])):
+        sure = dict(zip(names_of, (0.5 + i / 50 for i in range(20)), strict=True)) | {v: 0.5 + i / 20 for i, v in enumerate(others)}
         predicted = [
-            {"video_id": v, "model_version": version, "task": "category", "top": [tuple(e.values()) for e in top(0.5 + i / 50, 0.1)]}
-            for i, v in enumerate(names_of)
+            {"video_id": v, "model_version": version, "task": "category", "top": [tuple(e.values()) for e in top(p, 0.04)]}
+            for v, p in sure.items()
         ]
         lake.write(tables.PREDICTIONS, predicted, model_version=version)
-        vectors = [{"video_id": v, "model_version": version, "vector": [1.0, float(i)]} for i, v in enumerate(names)]
+        vectors = [{"video_id": v, "model_version": version, "vector": [1.0, float(i)]} for i, v in enumerate([*names, *others])]
         lake.write(tables.EMBEDDINGS, vectors, model_version=version)
-    lake.arrive(names)
-    lake.write(tables.LABELS, [_label(v, "pets") for v in names[:4]])
+    lake.arrive([*names, *others])
+    right = [_label(v, "pets") for v in (*others[4:], "v003")]
+    wrong = [_label(v, "sport") for v in (*others[:4], *names[:3])]
+    lake.write(tables.LABELS, [*right, *wrong])
+    tree = [dict(zip(tables.TAXONOMY.undated, row, strict=True)) for row in Taxonomy.from_dict(TREE).rows()]
+    lake.write(tables.TAXONOMY, tree)
+    decided = {"decision": "promoted", "decided_by": "gates", "decided_at": dt.datetime(2026, 1, 2), "reason": "r"}
+    lake.write(tables.PROMOTIONS, [{"model_version": "m1", "snapshot_id": "s1", **decided}], decided_by="gates")
+    taught = [(v, "train") for v in ("w8", "w9")] + [(v, "evaluation") for v in others[:8]]
+    lake.write(tables.TRAINING_EXAMPLES, [{"video_id": v, "split": split, "weight": 1.0} for v, split in taught], snapshot_id="s1")
     return lake
+
+
+def again(lake: SmallLake, **values: Any) -> SmallLake:
+    """The same lake under other settings."""
+    return SmallLake(lake.lake.spark, lake.lake.root, **{"sampling__active_budget": 3, "sampling__strategy": "margin"} | values)
+
+
+def attach_items(lake: SmallLake) -> None:
+    """Cups mean baking in three of three labelled videos; of the others v005 and v012 have one, and v013 is a copy of v012."""
+    lake.write(tables.ITEMS, [{"item_id": "cup", "category_path": "kitchen/cups"}], batch="b")
+    cups = ["b1", "b2", "b3", "v005", "v012", "v013"]
+    lake.write(tables.VIDEO_ARRIVALS, [{"video_id": v, "item_ids": ["cup"]} for v in cups], batch="b")
+    lake.write(tables.VIDEOS, [{"video_id": v, "status": "ok", "has_audio": False} for v in cups])
+    lake.write(tables.COPIES, [{"video_id": v, "copy_group": "v012"} for v in ("v012", "v013")])
+    lake.write(tables.LABELS, [_label(v, "food.baking") for v in cups[:3]], NEXT)
 
 
 def test_the_least_sure_videos_of_yesterdays_model_that_are_not_settled(lake: SmallLake) -> None:
@@ -81,17 +121,59 @@ def test_the_least_sure_videos_of_yesterdays_model_that_are_not_settled(lake: Sm
 
     rows = sorted(lake.rows(tables.ACTIVE_BATCH, NEXT), key=lambda r: r.rank)
     assert [(r.rank, r.video_id) for r in rows] == [(1, "v007"), (2, "v010"), (3, "v011")]
-    assert rows[0].reason == "the model is unsure: 宠物 (64%) or 美食/烘焙 (10%)"
-    assert rows[0].score == pytest.approx(1 - (0.64 - 0.26), abs=1e-6)  # two classes are known: the rest goes to none
+    assert rows[0].reason == "the model is unsure: 宠物 (64%) or 美食/烘焙 (4%)"
+    assert rows[0].score == pytest.approx(1 - (0.64 - 0.32), abs=1e-6)  # two classes are known: the rest goes to none
     assert record.inputs["model_version"] == "m1", "not today's model"
+    # twelve labels that it did not learn from; 7 wrong below .7 but for v003 (.56) and w4 .. w7 (.7 and more)
+    assert record.metrics["held_out_labels"] == 12
+    assert record.metrics["uncertainty_auroc"] == pytest.approx((7 * 5 - 2) / 35)
+    assert record.note == (
+        "of 12 labels that the model did not learn from it gets 7 wrong, and is less sure of those with AUROC 0.94 (p = 0.0073)"
+    )
 
 
-def test_it_steps_aside_without_a_trained_model_and_with_few_labels(spark: SparkSession, tmp_path: Path, lake: SmallLake) -> None:
+@pytest.mark.parametrize("unknown", ["what it learned", "where it errs"])
+def test_density_chooses_as_long_as_the_model_does_not_say_where_it_errs(lake: SmallLake, unknown: str) -> None:
+    if unknown == "what it learned":
+        lake.write(tables.PROMOTIONS, [], decided_by="gates")
+        told = "of 0 labels that the model did not learn from it gets 0 wrong: nothing says where it errs, density chooses"
+    else:
+        lake.write(tables.LABELS, [_label(f"w{i}", "pets" if i % 2 else "sport") for i in range(8)])
+        asked = "of 8 labels that the model did not learn from it gets 4 wrong"
+        told = f"{asked}, and is less sure of those with AUROC 0.62 (p = 0.34): density chooses"
+    record = lake.do(select_for_labeling, NEXT)
+    rows = lake.rows(tables.ACTIVE_BATCH, NEXT)
+    assert {r.reason for r in rows} == {"stands for many videos of which none was labelled; the model can't tell yet where it errs"}
+    assert len(rows) == 3
+    assert record.note == told
+
+
+def test_what_items_speak_for_comes_first_and_leaves_the_rest_to_the_model(lake: SmallLake) -> None:
+    attach_items(lake)
+    again(lake, sampling__rare_share=0.4).do(select_for_labeling, NEXT)  # of three: one
+    rows = sorted(lake.rows(tables.ACTIVE_BATCH, NEXT), key=lambda r: r.rank)
+    assert [(r.rank, r.video_id, r.expected_label_id, r.item_category) for r in rows] == [
+        (1, "v005", "food.baking", "kitchen"), (2, "v004", None, None), (3, "v006", None, None),
+    ]  # fmt: skip
+    assert rows[0].reason == "its item is of category kitchen, which in 3 of 3 labelled videos meant 美食/烘焙, a label with few videos"
+    assert rows[0].score == pytest.approx(3 / (3 + 1.645**2))
+    mapped = [(r.item_category, r.label_id, r.videos, r.labelled_videos, r.is_rare) for r in lake.rows(tables.ITEM_LABEL_MAP, NEXT)]
+    assert sorted(mapped) == [("kitchen", "food.baking", 3, 3, True), ("kitchen/cups", "food.baking", 3, 3, True)]
+
+
+def test_items_speak_before_any_model_is_served(lake: SmallLake) -> None:
+    attach_items(lake)
+    lake.write(tables.SERVING, [])
+    record = again(lake, sampling__active_budget=20).do(select_for_labeling, NEXT)
+    rows = sorted(lake.rows(tables.ACTIVE_BATCH, NEXT), key=lambda r: r.rank)
+    assert [(r.rank, r.video_id) for r in rows] == [(1, "v005"), (2, "v012")]
+    assert record.note == "no trained model was served before this day: gold.sample_batch says what to label"
+    assert record.metrics == {"item_label_pairs": 2.0, "chosen_by_items": 2.0}
+
+
+def test_it_steps_aside_without_a_trained_model_and_items(lake: SmallLake) -> None:
     with pytest.raises(StepAside, match="no trained model was served before this day"):
         select_for_labeling.main(lake.run("select_for_labeling", DAY))
-    lake.write(tables.LABELS, [_label("v000", "pets")])
-    with pytest.raises(StepAside, match=r"1 labelled videos, active learning starts at sampling\.cold_start_labels = 4"):
-        select_for_labeling.main(lake.run("select_for_labeling", NEXT))
     lake.write(tables.SERVING, [{"model_version": "encoder-abc", "embedding_collection": "e", "hash_collection": "h", "videos": 1}])
     with pytest.raises(StepAside, match="no trained model was served before this day"):
         select_for_labeling.main(lake.run("select_for_labeling", NEXT))

@@ -15,6 +15,7 @@ from tests.jobs.small_lake import DAY, TREE, SmallLake
 
 BEFORE, NEXT = DAY - dt.timedelta(days=1), DAY + dt.timedelta(days=1)
 FAR = DAY + dt.timedelta(days=6)  # DAY is in its week, BEFORE in the week before
+NAMED = ("video_id", "label_id", "answer", "agreement", "annotators")
 SPLITS = {"train_rows": 2, "calibration_rows": 1, "evaluation_rows": 1}
 
 
@@ -55,8 +56,7 @@ def plant_labels(made):
         ("v3", "food", 1, 1.0, 1),
     ]
     facts = {"task": "category", "source": "people", "taxonomy_version": "t"}
-    named = ("video_id", "label_id", "answer", "agreement", "annotators")
-    made.write(tables.LABELS, [dict(zip(named, row, strict=True)) | facts for row in folded], DAY)
+    made.write(tables.LABELS, [dict(zip(NAMED, row, strict=True)) | facts for row in folded], DAY)
     verdicts = [("v1", "food.baking", "clean", None), ("v2", "pets", "wrong", "sport")]
     made.write(
         tables.LABEL_NOISE,
@@ -241,6 +241,37 @@ def test_cost_per_step_sums_runs_and_rates_the_last(small):
     assert rows == [
         ("extract", 1, 0, 6.0, pytest.approx(2 / 3), "succeeded", 6.0, 8, 0, pytest.approx(8 / 6), 4.0),
         ("ingest", 2, 1, 3.0, pytest.approx(1 / 3), "succeeded", 2.0, 10, 2, 5.0, 4.0),
+    ]
+
+
+def test_items_are_judged_by_what_people_said_of_the_videos_queued_for_them(spark, tmp_path):
+    made = SmallLake(spark, tmp_path)
+    rows = [dict(zip(tables.TAXONOMY.undated, row, strict=True)) for row in Taxonomy.from_dict(TREE).rows()]
+    made.write(tables.TAXONOMY, rows)
+    mapped = {"task": "category", "videos": 2, "labelled_videos": 2, "precision": 1.0, "precision_low": 0.425, "label_videos": 2}
+    made.write(tables.ITEM_LABEL_MAP, [mapped | {"item_category": c, "label_id": "food.baking", "is_rare": True} for c in ("cups", "mugs")])
+    queued = {"task": "category", "rank": 1, "reason": "r", "is_random": False}
+    because = {"item_category": "cups", "expected_label_id": "food.baking"}
+    answers = {
+        "right": [("food", 1), ("food.baking", 1)], "other leaf": [("food.noodles", 1)], "other branch": [("pets", 1)],
+        "no": [("food.baking", 0)], "no food": [("food", 0)], "food at least": [("food", 1)], "cannot say": [("food.baking", -1)],
+        "of another": [("pets", 0)], "nothing yet": [],
+    }  # fmt: skip
+    made.write(tables.ACTIVE_BATCH, [{"video_id": v, **queued, **because} for v in answers] + [{"video_id": "unsure", **queued}])
+    forgotten = because | {"item_category": "pots"}
+    made.write(tables.ACTIVE_BATCH, [{"video_id": "old", **queued, **forgotten}], BEFORE)
+    given = [(v, label, answer, 1.0, 1) for v, said in answers.items() for label, answer in said]
+    facts = {"task": "category", "source": "people", "taxonomy_version": "t"}
+    made.write(tables.LABELS, [dict(zip(NAMED, row, strict=True)) | facts for row in given], NEXT)
+    found = asked(
+        made,
+        "select item_category, videos, precision_low, is_rare, queued_videos, answered_videos, right_videos, queued_precision "
+        "from gold.item_label_precision order by 1",
+    )
+    assert found == [
+        ("cups", 2, 0.425, True, 9, 5, 1, 0.2),
+        ("mugs", 2, 0.425, True, 0, 0, 0, None),
+        ("pots", None, None, False, 1, 0, 0, None),
     ]
 
 

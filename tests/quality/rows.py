@@ -87,7 +87,11 @@ GOOD: dict[str, dict[str, Any]] = {
     "gold.label_agreement": {"task": "category", "domain": "*", "path": None, "alpha": -0.1, "answers": 4, "data_date": DAY},
     "gold.clusters": {"video_id": "v", "cluster_id": None, "density": 1.0, "is_noise": True, "data_date": DAY},
     "gold.sample_batch": QUEUE,
-    "gold.active_batch": QUEUE,
+    "gold.active_batch": {"item_category": "a/b", "expected_label_id": "food", **QUEUE},
+    "gold.item_label_map": {
+        "task": "category", "item_category": "a/b", "label_id": "food", "videos": 2, "labelled_videos": 3, "precision": 2 / 3,
+        "precision_low": 0.3, "label_videos": 2, "is_rare": True, "data_date": DAY,
+    },
     "gold.loss_history": {"mean_loss": -0.5, "loss_spread": 0.1, "losses": [0.1, -0.2], "features_version": "f", **LABEL},
     "gold.label_noise": {
         "score": 0.3, "rank_in_class": 1, "verdict": "wrong", "suggested_label_id": "cars", "suggestion_confidence": 0.9, **LABEL,
@@ -227,7 +231,15 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("noise if and only if", {"cluster_id": "c"}),
     ],
     "gold.sample_batch": QUEUE_BROKEN,
-    "gold.active_batch": QUEUE_BROKEN,
+    "gold.active_batch": [*QUEUE_BROKEN, ("expected_label_id and item_category must both be there", {"item_category": None})],
+    "gold.item_label_map": [
+        ("task must not be empty", {"task": ""}), ("item_category must not be empty", {"item_category": ""}),
+        ("label_id must not be empty", {"label_id": ""}),
+        ("videos must be at least 1", {"videos": 0}), ("labelled_videos must be at least videos", {"labelled_videos": 1}),
+        ("label_videos must be at least videos", {"label_videos": 1}),
+        ("precision must be at least 0 and at most 1", {"precision": 1.5}),
+        ("precision_low must be between 0 and precision", {"precision_low": 0.7}),
+    ],
     "gold.loss_history": [
         *LABEL_BROKEN, ("features_version must not be empty", {"features_version": ""}), ("mean_loss must be", {"mean_loss": NAN}),
         ("loss_spread must be at least 0", {"loss_spread": -0.1}), ("losses must be finite numbers", {"losses": [0.1, None]}),

@@ -1,4 +1,4 @@
-"""`reelhouse labels`: export, serve, import."""
+"""`reelhouse labels`: export, serve, import, plan."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_lake, settings_of
+from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_lake, open_pipeline, settings_of
 from reelhouse.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -108,6 +108,32 @@ def import_answers(
         show.progress(f"will be refused: {where}: {why}")
     if len(found.refused) > _REASONS_SHOWN:
         show.progress(f"... and {len(found.refused) - _REASONS_SHOWN:,} more; all will be in ops.quarantine with their reasons")
+
+
+@app.command()
+def plan(
+    budget: Annotated[int, typer.Option(min=1, help="labels that can be paid for")],
+    date: Day = None,
+    conf: Conf = None,
+    values: Set = None,
+    root: Root = None,
+) -> None:
+    """What accuracy to expect for so many more labels, and what to spend them on."""
+    from reelhouse import show
+    from reelhouse.label_plan import plan_labels
+
+    day = day_of(date) if date else show.today()
+    with open_pipeline(settings_of(conf, values, root)) as pipeline, pipeline.by_hand("plan", day) as run:
+        found = plan_labels(run, budget)
+    served = f"; the served model has {found.served:.3f}" if found.served is not None else ""
+    show.progress(f"{found.labels:,} labels of {found.day}, judged by {found.held_out:,} of them{served}")
+    for note in found.notes:
+        show.progress(note)
+    ahead = [(f"{more:,} more" if more else "now", found.labels + more, e.accuracy, e.low, e.high) for more, e in found.ahead]
+    show.table(ahead, ["labels", "in all", "accuracy", f"{found.confidence:.0%} from", "to"], title="What to expect")
+    measured = [(labels, reached, e.accuracy) for labels, reached, e in found.measured]
+    show.table(measured, ["learned from", "measured", "curve"], title="Measured on parts")
+    show.table([(part.kind, part.labels, part.reason) for part in found.parts], ["spend on", "labels", "because"])
 
 
 def _inbox_of(settings: Settings) -> Path:

@@ -86,7 +86,7 @@ def _sampled(lake: Lake, date: dt.date, most: int) -> tuple[list[_Pick], int]:
 
     density = lake.read(tables.SAMPLE_BATCH, _day(date)).withColumn("by", F.lit("density"))
     active = lake.read(tables.ACTIVE_BATCH, _day(date)).withColumn("by", F.lit("active learning"))
-    both = density.unionByName(active)
+    both = density.unionByName(active.select(density.columns))
     # by its size: a cluster's id is that of a video, which may be taken down
     members = lake.read(tables.CLUSTERS, _day(date)).select("video_id", "cluster_id", "is_noise")
     sizes = members.groupBy("cluster_id").agg(F.count(F.lit(1)).alias("size"))

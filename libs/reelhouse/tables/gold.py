@@ -49,9 +49,32 @@ SAMPLE_BATCH = Table(
 
 ACTIVE_BATCH = Table(
     "gold.active_batch",
-    "Videos that people should label, chosen by active learning from yesterday's predictions.",
-    columns=_QUEUE_COLUMNS,
+    "Videos that people should label: those whose item speaks for a class of few labels, then those of active learning.",
+    columns=[
+        *_QUEUE_COLUMNS,
+        column("item_category", "string", "category of its item that it was chosen for; null for others"),
+        column("expected_label_id", "string", "the label that this category speaks for; null for others"),
+    ],
     key=["video_id", "task", "data_date"],
+)
+
+ITEM_LABEL_MAP = Table(
+    "gold.item_label_map",
+    "What an item's category says of a video's label, as learned from labelled videos. Each day holds the whole map.",
+    columns=[
+        _task(),
+        column("item_category", "string", "category in the shop's tree, at any level, from the root down", nullable=False),
+        _label("leaf of the label tree that it speaks for"),
+        column("videos", "bigint", "labelled videos with an item of the category that have the label", nullable=False),
+        column("labelled_videos", "bigint", "all labelled videos with such an item", nullable=False),
+        column("precision", "double", "videos / labelled_videos, 0..1", nullable=False),
+        column("precision_low", "double", "lower end of its 90 % interval (Wilson)", nullable=False),
+        column("label_videos", "bigint", "labelled videos that have the label, with or without an item", nullable=False),
+        column("is_rare", "boolean", "whether those are few, so that videos with such an item are queued", nullable=False),
+        data_date("the day up to which labels were used (UTC)"),
+    ],
+    key=["task", "item_category", "label_id", "data_date"],
+    newest_by=[],
 )
 
 LOSS_HISTORY = Table(
@@ -335,8 +358,9 @@ LABEL_AGREEMENT = Table(
 )
 
 TABLES = [
-    ANNOTATORS, ANNOTATOR_CONFUSION, LABEL_AGREEMENT, CLUSTERS, SAMPLE_BATCH, ACTIVE_BATCH, LOSS_HISTORY, LABEL_NOISE, TAG_CANDIDATES,
-    TAG_PATTERNS, TAG_LIBRARY, VIDEO_TAGS, SNAPSHOTS, TRAINING_EXAMPLES, EVALUATIONS, COMPARISONS, PREDICTIONS, EMBEDDINGS, HASHES,
+    ANNOTATORS, ANNOTATOR_CONFUSION, LABEL_AGREEMENT, CLUSTERS, SAMPLE_BATCH, ACTIVE_BATCH, ITEM_LABEL_MAP, LOSS_HISTORY, LABEL_NOISE,
+    TAG_CANDIDATES, TAG_PATTERNS, TAG_LIBRARY, VIDEO_TAGS, SNAPSHOTS, TRAINING_EXAMPLES, EVALUATIONS, COMPARISONS, PREDICTIONS, EMBEDDINGS,
+    HASHES,
 ]  # fmt: skip
 
 LABELS_CURRENT = View(
@@ -347,13 +371,15 @@ LABELS_CURRENT = View(
        WHERE l.source <> 'migration'""",
 )
 
+_QUEUED = ", ".join(one.name for one in _QUEUE_COLUMNS)
+
 LABEL_QUEUE = View(
     "gold.label_queue",
     "Videos that people should label now: both batches, less what was answered, or handed out and not come back without an answer.",
-    """SELECT q.video_id, q.task, q.rank, q.reason, q.score, q.is_random, q.data_date, q.chosen_by FROM (
+    f"""SELECT q.video_id, q.task, q.rank, q.reason, q.score, q.is_random, q.data_date, q.chosen_by FROM (
          SELECT *, row_number() OVER (PARTITION BY video_id, task ORDER BY data_date DESC, chosen_by) AS place FROM (
-           SELECT *, 'density' AS chosen_by FROM gold.sample_batch_current
-           UNION ALL SELECT *, 'active' AS chosen_by FROM gold.active_batch_current)) q
+           SELECT {_QUEUED}, 'density' AS chosen_by FROM gold.sample_batch_current
+           UNION ALL SELECT {_QUEUED}, 'active' AS chosen_by FROM gold.active_batch_current)) q
        LEFT ANTI JOIN silver.labels_current l ON l.video_id = q.video_id AND l.task = q.task AND l.answer IN (0, 1)
        LEFT ANTI JOIN (
          SELECT e.video_id, e.task FROM bronze.label_exports e LEFT ANTI JOIN silver.labels_current u

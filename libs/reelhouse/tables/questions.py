@@ -249,4 +249,50 @@ COST_PER_STEP = View(
     },
 )
 
-VIEWS = [WHY_PREDICTED, NEAREST_LABELLED, COVERAGE_BY_CATEGORY, ANNOTATOR_QUALITY, TAG_TREND, MODEL_COMPARISON, COST_PER_STEP]
+ITEM_LABEL_PRECISION = View(
+    "gold.item_label_precision",
+    "How often items are right about labels: as learned from labelled videos, and of the videos that were queued for it, once answered.",
+    """WITH queued AS (
+         SELECT b.task, b.item_category, b.expected_label_id AS label_id, b.video_id, t.ancestors
+         FROM gold.active_batch_current b LEFT JOIN silver.taxonomy_current t ON t.task = b.task AND t.label_id = b.expected_label_id
+         WHERE b.expected_label_id IS NOT NULL),
+       judged AS (
+         SELECT q.task, q.item_category, q.label_id, q.video_id, max(l.answer = 1 AND l.label_id = q.label_id) AS is_right,
+                max(CASE l.answer WHEN 1 THEN NOT array_contains(q.ancestors, l.label_id)
+                                  WHEN 0 THEN l.label_id = q.label_id OR array_contains(q.ancestors, l.label_id) END) AS is_answered
+         FROM queued q LEFT JOIN silver.labels_current l ON l.video_id = q.video_id AND l.task = q.task GROUP BY ALL),
+       counted AS (
+         SELECT task, item_category, label_id, count(*) AS queued_videos, count_if(is_answered) AS answered_videos,
+                count_if(is_right) AS right_videos
+         FROM judged GROUP BY ALL)
+       SELECT task, item_category, label_id, m.videos, m.labelled_videos, m.precision, m.precision_low,
+              coalesce(m.is_rare, false) AS is_rare, coalesce(c.queued_videos, 0) AS queued_videos,
+              coalesce(c.answered_videos, 0) AS answered_videos,
+              coalesce(c.right_videos, 0) AS right_videos, try_divide(c.right_videos, c.answered_videos) AS queued_precision
+       FROM gold.item_label_map_current m FULL JOIN counted c USING (task, item_category, label_id)""",
+    columns={
+        "task": "which label tree",
+        "item_category": "category of an item in the shop's tree, from the root down",
+        "label_id": "leaf that the category speaks for",
+        "videos": "labelled videos with such an item that have the label; null where the category no longer speaks for it",
+        "labelled_videos": "all labelled videos with such an item",
+        "precision": "videos / labelled_videos, 0..1",
+        "precision_low": "lower end of its 90 % interval",
+        "is_rare": "whether videos are queued for it: few have the label so far",
+        "queued_videos": "videos that were queued because of it",
+        "answered_videos": "of these, those about which people said whether it is the label",
+        "right_videos": "of those, the ones that have it",
+        "queued_precision": "right_videos / answered_videos, 0..1; null without answers",
+    },
+)
+
+VIEWS = [
+    WHY_PREDICTED,
+    NEAREST_LABELLED,
+    COVERAGE_BY_CATEGORY,
+    ANNOTATOR_QUALITY,
+    TAG_TREND,
+    MODEL_COMPARISON,
+    COST_PER_STEP,
+    ITEM_LABEL_PRECISION,
+]
