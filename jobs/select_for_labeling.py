@@ -18,10 +18,9 @@ from pyspark.sql import functions as F
 from reelhouse import tables
 from reelhouse.features import UNTRAINED, to_numpy
 from reelhouse.sampling import select_for_labeling
-from reelhouse.sampling.candidates import groups_and_covered, keep_at_most, labelled_videos, settled_videos
+from reelhouse.sampling.candidates import groups_and_covered, keep_at_most, labelled_videos, served_version, settled_videos
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
     from scipy.sparse import csr_matrix
 
     from reelhouse.run import Run
@@ -62,7 +61,7 @@ def build(
 
 def main(run: Run) -> None:
     settings = run.settings.sampling
-    version = _served_version(run.before(tables.SERVING))
+    version = served_version(run.before(tables.SERVING))
     if version is None or version.startswith(UNTRAINED):
         run.aside("no trained model was served before this day: gold.sample_batch says what to label")
     labels = run.current(tables.LABELS)
@@ -99,11 +98,6 @@ def sparse_probabilities(tops: list[Top]) -> csr_matrix:
     columns = [column[entry["label_id"]] for top in tops for entry in top]
     values = [float(entry["probability"]) for top in tops for entry in top]
     return csr_matrix((values, columns, ends), shape=(len(tops), len(labels) + 1))
-
-
-def _served_version(serving: DataFrame) -> str | None:
-    newest = serving.orderBy("data_date", ascending=False).first()
-    return newest.model_version if newest else None
 
 
 def _reason(top: Top, strategy: str) -> str:

@@ -8,6 +8,7 @@ from reelhouse.tables import bronze, gold, ops, questions, silver
 from reelhouse.tables.bronze import DELETIONS, INTERACTIONS, ITEMS, LABEL_EVENTS, LABEL_EXPORTS, TAG_REVIEWS, VIDEO_ARRIVALS
 from reelhouse.tables.gold import (
     ACTIVE_BATCH,
+    CLUSTER_DAYS,
     CLUSTERS,
     COMPARISONS,
     EMBEDDINGS,
@@ -32,7 +33,8 @@ ALL: dict[str, Table] = {t.name: t for layer in (bronze, silver, gold, ops) for 
 VIEWS: list[View] = [*gold.VIEWS, *ops.VIEWS, *questions.VIEWS]
 
 __all__ = [
-    "ACTIVE_BATCH", "ALL", "CLUSTERS", "COMPARISONS", "COPIES", "DELETIONS", "EMBEDDINGS", "EVALUATIONS", "FEATURES", "FRAMES", "HASHES",
+    "ACTIVE_BATCH", "ALL", "CLUSTERS", "CLUSTER_DAYS", "COMPARISONS", "COPIES", "DELETIONS", "EMBEDDINGS", "EVALUATIONS", "FEATURES",
+    "FRAMES", "HASHES",
     "INTERACTIONS", "ITEMS", "LABELS", "LABEL_EVENTS", "LABEL_EXPORTS", "LABEL_NOISE", "LOSS_HISTORY", "OCR", "PREDICTIONS",
     "PROMOTIONS", "QUARANTINE", "REFUSED", "REFUSED_CHARACTERS_MAX", "RUNS", "SAMPLE_BATCH",
     "SERVING", "SNAPSHOTS", "TAG_CANDIDATES", "TAG_LIBRARY", "TAG_PATTERNS",
