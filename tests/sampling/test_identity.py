@@ -69,6 +69,13 @@ def test_a_cluster_of_which_too_little_is_left_together_dies() -> None:
     assert "A" in matched("A" * 20, "".join(c * 5 for c in "WXYZ")).names, "of four each is a quarter"
 
 
+def test_a_stray_of_a_cluster_does_not_take_its_id_to_a_new_one() -> None:
+    found = matched("AAA", "X..XXXXX")
+    assert found.relations == ["born"]
+    assert found.dying == ["A"]
+    assert matched("AAA", "XX.XXXXX").names == ["A"], "most of A is there"
+
+
 def test_what_was_noise_is_a_cluster_that_is_born_and_what_is_noise_has_died() -> None:
     found = matched("AAAA....", "....XXXX")
     assert found == Identity(["20260102-0001"], ["born"], [()], ["A"])

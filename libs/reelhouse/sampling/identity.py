@@ -21,7 +21,8 @@ Relation = Literal["kept", "born", "split", "merged"]
 # Least overlap (Jaccard, among videos that both days know) of a cluster with the one whose id it keeps: one of three equal parts of a
 # cluster that splits still has it, and what has taken in three like itself.
 OVERLAP_MIN = 0.25
-# A cluster goes where more than this share of its videos goes: to one place at most.
+# A cluster goes where more than this share of its videos goes: to one place at most. And an id is kept only by what holds most of the
+# earlier cluster, or is made of it for the most part, new videos counted: no few that strayed from a cluster take its id elsewhere.
 _MOST = 0.5
 
 
@@ -29,8 +30,8 @@ _MOST = 0.5
 class Identity:
     """What today's clusters are called.
 
-    names: id of cluster 0, 1, ... relations: of each, `kept` (its id is one of the day before), `born`, `split` (born of a part of a
-    cluster of the day before) or `merged` (it took up clusters that have no successor, whether its own id is new or not).
+    names: id of cluster 0, 1, ... relations: of each, `kept` (its id is one of the day before), `born`, `split` (born, and most of it a
+    part of a cluster of the day before) or `merged` (it took up clusters that have no successor, whether its own id is new or not).
     came_from: of each, the ids that it split from or took up, sorted. dying: ids of the day before that nobody has today, sorted.
     """
 
@@ -63,7 +64,9 @@ def match_clusters(before_ids: np.ndarray, before_names: np.ndarray, ids: np.nda
     pairs, overlap = np.unique(was[both] * count + now[both], return_counts=True)
     source, target = np.divmod(pairs, max(count, 1))
     size, first = _sizes_and_first(ids, labels, count)
-    successor = _successors(source, target, overlap, was_size, now_size, first)
+    goes_on = (overlap > _MOST * was_size[source]) | (overlap > _MOST * size[target])
+    jaccard = overlap / (was_size[source] + now_size[target] - overlap)
+    successor = _successors(source, target, overlap, goes_on & (jaccard >= OVERLAP_MIN), first)
     owner = {target: source for source, target in successor.items()}
 
     names = [""] * count
@@ -74,7 +77,7 @@ def match_clusters(before_ids: np.ndarray, before_names: np.ndarray, ids: np.nda
         names[label] = f"{day:%Y%m%d}-{place:04d}"
     for label, one in owner.items():
         names[label], relations[label] = old[one], "kept"
-    split, taken = _moved(source, target, overlap, was_size, now_size, successor, owner)
+    split, taken = _moved(source, target, overlap, was_size, size, successor, owner)
     for label, sources in taken.items():
         relations[label], came_from[label] = "merged", tuple(sorted(old[s] for s in sources))
     for label, one in split.items():
@@ -92,15 +95,12 @@ def _sizes_and_first(ids: np.ndarray, labels: np.ndarray, count: int) -> tuple[n
     return np.bincount(labels[inside], minlength=count), first
 
 
-def _successors(
-    source: np.ndarray, target: np.ndarray, overlap: np.ndarray, was_size: np.ndarray, now_size: np.ndarray, first: np.ndarray
-) -> dict[int, int]:
+def _successors(source: np.ndarray, target: np.ndarray, overlap: np.ndarray, may_be: np.ndarray, first: np.ndarray) -> dict[int, int]:
     """Earlier cluster -> today's that goes it on. Pairs with most in common first; ties by the earlier id, then the least video."""
-    jaccard = overlap / (was_size[source] + now_size[target] - overlap)
     order = np.lexsort((first[target], source, -overlap))
     successor: dict[int, int] = {}
     taken = set()
-    for pair in order[jaccard[order] >= OVERLAP_MIN].tolist():
+    for pair in order[may_be[order]].tolist():
         one, other = int(source[pair]), int(target[pair])
         if one not in successor and other not in taken:
             successor[one] = other
@@ -113,15 +113,15 @@ def _moved(
     target: np.ndarray,
     overlap: np.ndarray,
     was_size: np.ndarray,
-    now_size: np.ndarray,
+    size: np.ndarray,
     successor: dict[int, int],
     owner: dict[int, int],
 ) -> tuple[dict[int, int], dict[int, list[int]]]:
-    """(new cluster -> the earlier one that most of its known videos come from; cluster -> those without a successor that went into it)."""
+    """(new cluster -> the earlier one that most of its videos come from; cluster -> those without a successor that went into it)."""
     split: dict[int, int] = {}
     taken: dict[int, list[int]] = {}
     for one, other, common in zip(source.tolist(), target.tolist(), overlap.tolist(), strict=True):
-        if other not in owner and common > _MOST * now_size[other]:
+        if other not in owner and common > _MOST * size[other]:
             split[other] = one
         if one not in successor and common > _MOST * was_size[one]:
             taken.setdefault(other, []).append(one)
