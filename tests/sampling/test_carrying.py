@@ -63,6 +63,12 @@ def test_a_dense_region_that_fits_nowhere_is_born_and_may_take_an_older_stray_wi
     assert found.clusters.density[6] == pytest.approx(1 / 1.2), "measured anew: there are neighbours now"
 
 
+def test_strays_around_a_cluster_are_no_cluster_of_their_own() -> None:
+    ids, vectors = with_new(0.7, 1.1, 1.5)
+    names = named(earlier(), ids, placed(earlier(), ids, vectors))
+    assert names == dict(zip(ids.tolist(), [*NAMES.tolist(), None, None, None], strict=True))
+
+
 def test_strays_of_the_day_of_the_clustering_are_not_thought_over_without_new_ones() -> None:
     # g, h and two more were strays among all; alone they would be a cluster
     vectors = np.vstack([VECTORS[:6], [[40.0], [40.1], [40.2], [40.3]]])

@@ -46,6 +46,8 @@ def test_a_split_leaves_the_id_with_the_larger_part() -> None:
     assert found.names == ["20260102-0001", "A"]
     assert found.relations == ["split", "kept"]
     assert found.came_from == [("A",), ()]
+    assert matched("AAAAAAAAAA", "XXXXYYYYYYXXX").relations == ["split", "kept"], "4 of 7 are of A"
+    assert matched("AAAAAAAAAA", "XXXXYYYYYYXXXX").relations == ["born", "kept"], "half of it is new"
 
 
 def test_a_merge_keeps_the_id_of_the_larger() -> None:
