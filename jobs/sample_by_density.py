@@ -1,30 +1,42 @@
-"""Cluster all videos by density and choose those that people should label, without any model: dense regions, then the long tail.
+"""Keep the density clusters of all videos from day to day, and choose those that people should label, without any model.
 
+The clusters of the day before are carried over, and new videos join them; all videos are clustered anew after sampling.recluster_days
+days, once sampling.recluster_share of them came since, or where an encoder changed. A cluster keeps its id either way.
 Of more than sampling.rows_max videos so many are clustered and chosen from, always the same ones; each other video joins the cluster
 of its nearest neighbour among them, on Spark.
 
-Reads   silver.features, silver.text_features, silver.copies, silver.labels, bronze.label_exports (as of the day),
-        gold.sample_batch, gold.active_batch (before the day: nothing is chosen twice)
-Writes  gold.clusters, gold.sample_batch, one day, replaced whole
+Reads   silver.features, silver.text_features, silver.video_text, silver.copies, silver.labels, bronze.label_exports (as of the day),
+        gold.clusters, gold.cluster_days (the day before), gold.sample_batch, gold.active_batch (before the day: nothing is chosen twice);
+        for quotas silver.videos, silver.taxonomy (as of the day), gold.predictions, ops.serving (before the day)
+Writes  gold.cluster_days, gold.clusters, gold.sample_batch, one day, replaced whole
 Rerun   safe: same date, same inputs -> same rows
 Launch  reelhouse job sample_by_density --date 2026-01-02
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from pyspark.sql import functions as F
 
 from reelhouse import tables
 from reelhouse.features import layout_of, pooled_vectors, to_numpy
-from reelhouse.sampling import NOISE, DensitySample, sample_by_density
+from reelhouse.sampling import NOISE, DensityClusters, DensitySample, sample_by_density
 from reelhouse.sampling.assignment import ClusterIndex, assign_clusters
-from reelhouse.sampling.candidates import groups_and_covered, place_at_most, settled_videos
+from reelhouse.sampling.candidates import groups_and_covered, place_at_most, served_version, settled_videos
+from reelhouse.sampling.carrying import EarlierClusters, place_videos, why_anew
+from reelhouse.sampling.coverage import Quota
+from reelhouse.sampling.drift import ClusterBefore, ClusterToday, cluster_days, sizes_and_exemplars
+from reelhouse.sampling.identity import Identity, match_clusters
+from reelhouse.sampling.quotas import kinds_of, roots_of, share_quota
+from reelhouse.sampling.words import characteristic_words
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from reelhouse.run import Run
     from reelhouse.settings import SamplingSettings
@@ -32,36 +44,39 @@ if TYPE_CHECKING:
 
 
 def build(
-    ids: np.ndarray, vectors: np.ndarray, groups: np.ndarray, covered: np.ndarray, settings: SamplingSettings, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(gold.clusters, gold.sample_batch), without data_date.
+    ids: np.ndarray,
+    vectors: np.ndarray,
+    clusters: DensityClusters,
+    groups: np.ndarray,
+    covered: np.ndarray,
+    quotas: Sequence[Quota],
+    settings: SamplingSettings,
+    seed: int,
+) -> pd.DataFrame:
+    """gold.sample_batch, without data_date.
 
-    ids (n,) str, vectors (n, d), groups (n,) copy groups, covered (n,) bool: see sample_by_density. A cluster is called by the
-    video_id of its densest video (the first of equals).
+    ids (n,) str, vectors (n, d), clusters of all of them, groups (n,) copy groups, covered (n,) bool, quotas: see sample_by_density.
     """
     sample = sample_by_density(
         vectors,
         budget=settings.budget,
         seed=seed,
-        minimum_size=settings.minimum_cluster_size,
+        clusters=clusters,
         groups=groups,
         covered=covered,
         random_share=settings.random_share,
+        quotas=quotas,
     )
-    labels, density = sample.clusters.labels, sample.clusters.density
-    names = _cluster_names(ids, labels, density)
-    clusters = pd.DataFrame({"video_id": ids, "cluster_id": names, "density": density, "is_noise": labels == NOISE})
-    batch = pd.DataFrame(
+    return pd.DataFrame(
         {
             "video_id": ids[sample.indices],
             "task": settings.task,
             "rank": np.arange(1, len(sample.indices) + 1, dtype=np.int32),
             "reason": _reasons(sample, covered),
-            "score": density[sample.indices],
+            "score": clusters.density[sample.indices],
             "is_random": sample.is_random,
         }
     )
-    return clusters, batch
 
 
 def main(run: Run) -> None:
@@ -73,31 +88,79 @@ def main(run: Run) -> None:
     known = run.keep(features.select("video_id").union(texts.select("video_id")).distinct())
     fits, left_out = place_at_most(known, settings.rows_max)
     ids, vectors = to_numpy(pooled_vectors(features.where(fits), texts.where(fits), layout))
-    earlier = run.before(tables.SAMPLE_BATCH), run.before(tables.ACTIVE_BATCH)
-    settled = settled_videos(settings.task, run.current(tables.LABELS), run.upto(tables.LABEL_EXPORTS), *earlier)
-    groups, covered = groups_and_covered(ids, known.where(fits), run.current(tables.COPIES), settled)
-    clusters, batch = build(ids, vectors, groups, covered, settings, run.seed)
-    run.metric("clusters", clusters["cluster_id"].nunique())
-    run.metric("noise_share", clusters["is_noise"].mean() if len(clusters) else 0.0)
-    clustered = _frame(run, tables.CLUSTERS, clusters)
+
+    earlier = EarlierClusters.of(run.previous(tables.CLUSTERS).where(fits))
+    share, days = settings.recluster_share, settings.recluster_days
+    anew = why_anew(earlier, ids, features_version=layout.id, day=run.date, share_max=share, days_max=days)
+    placed = place_videos(ids, vectors, earlier, anew, day=run.date, minimum_size=settings.minimum_cluster_size, seed=run.seed)
+    labels, density = placed.clusters.labels, placed.clusters.density
+    identity = match_clusters(earlier.ids, earlier.names, ids, labels, day=run.date)
+    names = identity.of(labels)
+    rows = {
+        "video_id": ids,
+        "cluster_id": names,
+        "density": density,
+        "is_noise": labels == NOISE,
+        "placed_on": placed.placed_on.astype(object),
+    }
+    clustered = _frame(run, tables.CLUSTERS, pd.DataFrame(rows))
+    run.note(_told(ids, earlier, names, anew))
+    run.metric("noise_share", (labels == NOISE).mean() if len(labels) else 0.0)
     if left_out:
         run.note(f"sampling.rows_max is {settings.rows_max:,}: {left_out:,} more videos joined the cluster of their nearest neighbour")
-        names, density = clusters["cluster_id"].to_numpy(object), clusters["density"].to_numpy()
         index = run.spark.sparkContext.broadcast(ClusterIndex.of(vectors, names, density, seed=run.seed).to_bytes())
         others = assign_clusters(pooled_vectors(features.where(~fits), texts.where(~fits), layout), index)
-        clustered = clustered.unionByName(others)
+        clustered = clustered.unionByName(others.withColumn("placed_on", F.lit(run.date)))
+    clustered = run.keep(clustered.withColumn("features_version", F.lit(layout.id)))
+
+    earlier_batches = run.before(tables.SAMPLE_BATCH), run.before(tables.ACTIVE_BATCH)
+    settled = settled_videos(settings.task, run.current(tables.LABELS), run.upto(tables.LABEL_EXPORTS), *earlier_batches)
+    groups, covered = groups_and_covered(ids, known.where(fits), run.current(tables.COPIES), settled)
+    batch = build(ids, vectors, placed.clusters, groups, covered, _quotas(run, ids, fits), settings, run.seed)
+    # the days first: a day that has gold.clusters has both, which the next day builds on
+    run.publish(tables.CLUSTER_DAYS, _cluster_days(run, identity, clustered, earlier))
     run.publish(tables.CLUSTERS, clustered)
     run.publish(tables.SAMPLE_BATCH, _frame(run, tables.SAMPLE_BATCH, batch))
 
 
-def _cluster_names(ids: np.ndarray, labels: np.ndarray, density: np.ndarray) -> np.ndarray:
-    names = np.full(len(ids), None, object)
-    order = np.lexsort((ids, -density))
-    found, first = np.unique(labels[order], return_index=True)
-    for label, place in zip(found.tolist(), first.tolist(), strict=True):
-        if label != NOISE:
-            names[labels == label] = ids[order[place]]
-    return names
+def _cluster_days(run: Run, identity: Identity, clustered: DataFrame, earlier: EarlierClusters) -> DataFrame:
+    """gold.cluster_days. What is collected is a row a cluster: at most sampling.rows_max / sampling.minimum_cluster_size."""
+    texts = run.current(tables.VIDEO_TEXT).select("video_id", "tokens")
+    words = {r.cluster_id: r.words for r in characteristic_words(clustered, texts).collect()}
+    today = {
+        r.cluster_id: ClusterToday(r.size, r.exemplar, r.density, words.get(r.cluster_id, ()))
+        for r in sizes_and_exemplars(clustered).collect()
+    }
+    known = run.previous(tables.CLUSTER_DAYS).where((F.col("data_date") == F.lit(earlier.day)) & (F.col("size") > 0))
+    before = {r.cluster_id: ClusterBefore(r["size"], r.first_seen, r.name, r.words) for r in known.collect()}
+    rows = cluster_days(identity, today, before, run.date)
+    run.metric("clusters", len(today))
+    for change, count in sorted(Counter(row["change"] for row in rows).items()):
+        run.metric(f"clusters {change}", count)
+    schema = tables.CLUSTER_DAYS.spark_schema("data_date")
+    return run.spark.createDataFrame([tuple(row[name] for name in schema.names) for row in rows], schema)
+
+
+def _told(ids: np.ndarray, earlier: EarlierClusters, names: np.ndarray, anew: str | None) -> str:
+    if anew is not None:
+        return f"all {len(ids):,} videos were clustered: {anew}"
+    new = ~np.isin(ids, earlier.ids, assume_unique=True)
+    inside = np.array([name is not None for name in names[new].tolist()], bool)
+    return f"the clusters were carried over; of {int(new.sum()):,} new videos {int(inside.sum()):,} are in one"
+
+
+def _quotas(run: Run, ids: np.ndarray, fits: Column) -> list[Quota]:
+    """What sampling.domain_share_max and sampling.day_share_max ask for."""
+    settings, quotas = run.settings.sampling, []
+    if settings.domain_share_max < 1:
+        version = served_version(run.before(tables.SERVING))
+        said = run.previous(tables.PREDICTIONS).where((F.col("model_version") == version) & (F.col("task") == settings.task) & fits)
+        roots = kinds_of(ids, roots_of(said, run.current(tables.TAXONOMY)), "root")
+        quotas.append(share_quota(roots, settings.budget, settings.domain_share_max))
+    if settings.day_share_max < 1:
+        days = kinds_of(ids, run.current(tables.VIDEOS).where(fits), "data_date")
+        quotas.append(share_quota(days, settings.budget, settings.day_share_max))
+    return quotas
 
 
 def _reasons(sample: DensitySample, covered: np.ndarray) -> list[str]:

@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from reelhouse import tables
 from reelhouse.features import UNTRAINED, to_numpy
 from reelhouse.sampling import select_for_labeling
-from reelhouse.sampling.candidates import groups_and_covered, keep_at_most, settled_videos
+from reelhouse.sampling.candidates import groups_and_covered, keep_at_most, served_version, settled_videos
 from reelhouse.sampling.cold_start import Trust, held_out_answers, trust_in
 from reelhouse.sampling.expansion import Inputs, expand, reason_of
 
@@ -105,7 +105,7 @@ def main(run: Run) -> None:
     run.metric("item_label_pairs", len(expansion.mapping))
     run.metric("chosen_by_items", len(expansion.found))
     batch = build_expected(expansion.found, settings.task)
-    version = _served_version(run.before(tables.SERVING))
+    version = served_version(run.before(tables.SERVING))
     if version is None or version.startswith(UNTRAINED):
         lacking = "no trained model was served before this day: gold.sample_batch says what to label"
         if expansion.mapping.empty:
@@ -179,11 +179,6 @@ def sparse_probabilities(tops: list[Top]) -> csr_matrix:
     columns = [column[entry["label_id"]] for top in tops for entry in top]
     values = [float(entry["probability"]) for top in tops for entry in top]
     return csr_matrix((values, columns, ends), shape=(len(tops), len(labels) + 1))
-
-
-def _served_version(serving: DataFrame) -> str | None:
-    newest = serving.orderBy("data_date", ascending=False).first()
-    return newest.model_version if newest else None
 
 
 def _reason(top: Top, strategy: str) -> str:

@@ -136,6 +136,10 @@ class SamplingSettings(Section):
     active_budget: Count
     random_share: Share
     minimum_cluster_size: Positive
+    recluster_share: Share
+    recluster_days: Positive
+    domain_share_max: Share
+    day_share_max: Share
     strategy: Literal["random", "entropy", "margin", "coreset", "badge", "typiclust", "uncertainty_by_cluster"]
     cold_start_p_max: Share
     rare_labels: Count

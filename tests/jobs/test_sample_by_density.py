@@ -1,4 +1,4 @@
-"""sample_by_density on a real lake, and its builder by hand."""
+"""sample_by_density on a real lake, day after day, and its builder by hand."""
 
 import datetime as dt
 from pathlib import Path
@@ -11,25 +11,28 @@ from jobs import sample_by_density
 from reelhouse import settings as settings_module
 from reelhouse import tables
 from reelhouse.run import StepAside
-from tests.jobs.small_lake import DAY, NEXT, SmallLake
+from reelhouse.sampling import density_clusters
+from reelhouse.sampling.coverage import Quota
+from tests.jobs.small_lake import DAY, NEXT, SmallLake, _features, _label
 
 LATER = dt.date(2026, 1, 4)
+LAST = dt.date(2026, 1, 5)
 GROUPS = {"sampling__minimum_cluster_size": 3, "sampling__budget": 15, "sampling__random_share": 0.2}
+# what stands for each planted cluster: where it lies, and a word that its videos share
+KINDS = {"a": (0, "cat"), "b": (1, "soup"), "c": (2, "goal"), "n": (3, "news")}
 
 
-def test_the_builder_names_clusters_by_their_densest_video_and_says_why() -> None:
-    settings = settings_module.load(
-        values={"sampling.budget": 5, "sampling.random_share": 0.2, "sampling.minimum_cluster_size": 3, "sampling.task": "category"}
-    ).sampling
+def test_the_builder_says_why_and_keeps_to_the_quotas() -> None:
+    settings = settings_module.load(values={"sampling.budget": 5, "sampling.random_share": 0.2, "sampling.task": "category"}).sampling
     ids = np.array(list("abcdefghi"))
     vectors = np.array([[0.0], [0.1], [0.2], [9.0], [9.1], [9.2], [9.3], [40.0], [70.0]])
     covered = np.array([True, *[False] * 8])
-    clusters, batch = sample_by_density.build(ids, vectors, np.arange(9), covered, settings, seed=2)
-    assert clusters["cluster_id"].tolist() == ["b"] * 3 + ["e"] * 4 + [None] * 2
-    assert clusters["is_noise"].tolist() == [False] * 7 + [True] * 2
-    assert clusters["density"].round(3).tolist() == [0.833, 0.909, 0.833, 0.833, 0.909, 0.909, 0.833, 0.032, 0.016]
+    clusters = density_clusters(vectors, minimum_size=3)
+    assert clusters.labels.tolist() == [0] * 3 + [1] * 4 + [-1] * 2
+    batch = sample_by_density.build(ids, vectors, clusters, np.arange(9), covered, [], settings, seed=2)
     assert batch["rank"].tolist() == [1, 2, 3, 4, 5]
     assert batch["is_random"].tolist() == [False, False, True, False, False]
+    assert batch["score"].round(3).tolist() == clusters.density[[list(ids).index(v) for v in batch["video_id"]]].round(3).tolist()
     said = dict(zip(batch["video_id"], batch["reason"], strict=True))
     assert "a" not in said
     drawn = batch["video_id"][2]
@@ -39,30 +42,25 @@ def test_the_builder_names_clusters_by_their_densest_video_and_says_why() -> Non
               **dict.fromkeys("hi", "the long tail: in no dense region")}  # fmt: skip
     assert said == {video: region[video] for video in said}
     assert batch["video_id"][0] in set("defg") or drawn in set("defg")
+    strays = Quota(np.array([0] * 7 + [1] * 2), np.array([9, 0]))
+    kept = sample_by_density.build(ids, vectors, clusters, np.arange(9), covered, [strays], settings, seed=2)
+    assert not set(kept["video_id"][~kept["is_random"]]) & set("hi")
 
 
 def test_a_batch_is_of_videos_that_need_a_label_and_never_twice_the_same(spark: SparkSession, tmp_path: Path) -> None:
     lake = SmallLake(spark, tmp_path, **GROUPS).plant(40, labelled=False)
-    done = {
-        "video_id": "v000",
-        "task": "category",
-        "label_id": "pets",
-        "answer": 1,
-        "annotators": 1,
-        "source": "people",
-        "taxonomy_version": "t",
-    }
-    lake.write(tables.LABELS, [done, {**done, "video_id": "v001", "answer": -1}])
+    lake.write(tables.LABELS, [_label("v000", "pets"), _label("v001", "pets", -1)])
     lake.write(tables.LABEL_EXPORTS, [{"event_id": "x", "video_id": "v002", "task": "category", "batch": "b"}], batch="b")
     copies = [{"video_id": f"v{i:03d}", "copy_group": "v003" if i in (3, 7) else "v000" if i == 4 else f"v{i:03d}"} for i in range(40)]
     lake.write(tables.COPIES, copies)
 
-    lake.do(sample_by_density)
+    record = lake.do(sample_by_density)
+    assert record.note == "all 40 videos were clustered: there are no earlier clusters"
 
     clusters = {r.video_id: r for r in lake.rows(tables.CLUSTERS)}
     assert sorted(clusters) == [f"v{i:03d}" for i in range(40)]
     assert all(r.is_noise == (r.cluster_id is None) for r in clusters.values())
-    assert {r.cluster_id for r in clusters.values()} - {None} <= set(clusters)
+    assert {r.cluster_id for r in clusters.values()} - {None} == {r.cluster_id for r in lake.rows(tables.CLUSTER_DAYS)}
     first = sorted(lake.rows(tables.SAMPLE_BATCH), key=lambda r: r.rank)
     assert [r.rank for r in first] == list(range(1, 16))
     assert [r.is_random for r in first].count(True) == 3
@@ -82,25 +80,144 @@ def test_a_batch_is_of_videos_that_need_a_label_and_never_twice_the_same(spark: 
     assert sorted(lake.rows(tables.SAMPLE_BATCH, NEXT)) == sorted(again)
 
 
+def deliver(lake: SmallLake, day: dt.date, encoder: str = "v1", **counts: range) -> None:
+    """Videos a000, a001, ...: a letter is a place where videos lie dense, and a word in their texts. Those of x lie alone and far off."""
+    features, texts = [], []
+    for kind, numbers in counts.items():
+        axis, word = KINDS.get(kind, (9, ""))
+        for number in numbers:
+            noise = 0.05 * np.random.default_rng([axis, number]).standard_normal(6)
+            place = np.eye(6)[axis] + 2 * np.eye(6)[5] + noise if word else np.eye(6)[number] - np.eye(6)[5]
+            name = f"{kind}{number:03d}"
+            features.append(_features(name, "visual", encoder, place[None, :]))
+            tokens = ["the", "video", *([word] if word else []), f"only{number}"]
+            texts.append({"video_id": name, "text": "t", "language": "en", "is_meaningful": True, "tokens": tokens})
+    lake.write(tables.FEATURES, features, day)
+    lake.write(tables.VIDEOS, [{"video_id": r["video_id"], "status": "ok", "has_audio": False} for r in features], day)
+    lake.write(tables.VIDEO_TEXT, texts, day)
+
+
+def state(lake: SmallLake, day: dt.date) -> dict[str, str | None]:
+    return {r.video_id: r.cluster_id for r in lake.rows(tables.CLUSTERS, day)}
+
+
+def told(lake: SmallLake, day: dt.date) -> dict[str, tuple[str, int, int, str]]:
+    """Name -> change, size before, size now, exemplar's kind."""
+    rows = lake.rows(tables.CLUSTER_DAYS, day)
+    assert len({r.cluster_id for r in rows}) == len(rows)
+    return {r.name: (r.change, r.previous_size, r["size"], (r.exemplar_video_id or "-")[0]) for r in rows}
+
+
+def test_over_four_days_a_cluster_grows_one_is_born_and_one_dies_and_all_others_are_what_they_were(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lake = SmallLake(spark, tmp_path, sampling__minimum_cluster_size=4, sampling__recluster_share=0.4)
+    deliver(lake, DAY, a=range(12), b=range(10), c=range(5), x=range(2))
+    lake.do(sample_by_density)
+    assert told(lake, DAY) == {"cat": ("born", 0, 12, "a"), "soup": ("born", 0, 10, "b"), "goal": ("born", 0, 5, "c")}
+    first = state(lake, DAY)
+    assert {first["a000"], first["b000"], first["c000"]} == {f"20260102-000{n}" for n in (1, 2, 3)}
+    assert (first["a000"], first["c000"]) == ("20260102-0001", "20260102-0003"), "the largest first"
+
+    deliver(lake, NEXT, a=range(12, 15), x=range(2, 3))
+    record = lake.do(sample_by_density, NEXT)
+    assert record.note == "the clusters were carried over; of 4 new videos 3 are in one"
+    assert record.metrics["clusters grown"] == 1
+    assert told(lake, NEXT) == {"cat": ("grown", 12, 15, "a"), "soup": ("kept", 10, 10, "b"), "goal": ("kept", 5, 5, "c")}
+    second = state(lake, NEXT)
+    assert {video: second[video] for video in first} == first
+    assert {second[f"a{n:03d}"] for n in (12, 13, 14)} == {first["a000"]}
+    placed = {r.video_id: r.placed_on for r in lake.rows(tables.CLUSTERS, NEXT)}
+    assert {video for video, day in placed.items() if day == NEXT} == {"a012", "a013", "a014", "x002"}
+
+    # videos that fit nowhere lie dense together; all of c are taken down
+    deliver(lake, LATER, n=range(5))
+    lake.write(tables.DELETIONS, [{"video_id": v} for v in second if v[0] == "c"], LATER)
+    lake.do(sample_by_density, LATER)
+    born = {"news": ("born", 0, 5, "n")}
+    assert told(lake, LATER) == {"cat": ("kept", 15, 15, "a"), "soup": ("kept", 10, 10, "b"), "goal": ("dying", 5, 0, "-"), **born}
+    third = state(lake, LATER)
+    assert {third[f"n{n:03d}"] for n in range(5)} == {"20260104-0001"}
+    assert {video: third.get(video) for video in second if video[0] != "c"} == {v: c for v, c in second.items() if v[0] != "c"}
+    seen = {r.name: r.first_seen for r in lake.rows(tables.CLUSTER_DAYS, LATER)}
+    assert seen == {"cat": DAY, "soup": DAY, "goal": DAY, "news": LATER}
+
+    # another encoder: all are clustered anew and keep their ids; what died is not told again
+    everything = {kind: range(n) for kind, n in (("a", 15), ("b", 10), ("n", 5), ("x", 3))}
+    deliver(lake, LAST, "v2", **everything)
+    record = lake.do(sample_by_density, LAST)
+    assert record.note == "all 33 videos were clustered: the vectors are of other encoders"
+    assert told(lake, LAST) == {"cat": ("kept", 15, 15, "a"), "soup": ("kept", 10, 10, "b"), "news": ("kept", 5, 5, "n")}
+    assert {v: c for v, c in state(lake, LAST).items() if v[0] != "x"} == {v: c for v, c in third.items() if v[0] != "x"}
+
+    again = {table: sorted(lake.rows(table, LATER)) for table in (tables.CLUSTERS, tables.CLUSTER_DAYS, tables.SAMPLE_BATCH)}
+    lake.do(sample_by_density, LATER)
+    assert {table: sorted(lake.rows(table, LATER)) for table in again} == again
+
+
+def test_a_quota_bounds_what_a_day_of_delivery_and_a_root_of_the_label_tree_may_take(spark: SparkSession, tmp_path: Path) -> None:
+    shares = {"sampling__day_share_max": 0.5, "sampling__domain_share_max": 0.25}
+    lake = SmallLake(spark, tmp_path, **shares, sampling__minimum_cluster_size=3, sampling__budget=8, sampling__random_share=0)
+    deliver(lake, DAY, a=range(4))
+    deliver(lake, NEXT, a=range(4, 20), b=range(16))
+    names = [(name, None, "food", f"/{name}", [], 0, False) for name in ("food", "pets")]
+    names.append(("food.cake", "food", "cake", "/food/cake", ["food"], 1, True))
+    columns = ("label_id", "parent_id", "name", "path", "ancestors", "depth", "is_leaf")
+    tree = [dict(zip(columns, one, strict=True)) | {"task": "category", "taxonomy_version": "t"} for one in names]
+    lake.write(tables.TAXONOMY, tree, NEXT)
+    lake.write(tables.SERVING, [{"model_version": "m", "embedding_collection": "e", "hash_collection": "h", "videos": 4}], DAY)
+    said = [(f"a{n:03d}", "food.cake" if n % 2 else "food") for n in range(4)] + [("b000", "pets")]
+    top = [{"video_id": v, "task": "category", "entropy": 0.1, "top": [(label, "", 1.0)]} for v, label in said]
+    lake.write(tables.PREDICTIONS, top, DAY, model_version="m")
+    lake.do(sample_by_density, NEXT)
+    chosen = [r.video_id for r in lake.rows(tables.SAMPLE_BATCH, NEXT)]
+    assert len([v for v in chosen if v in {f"a{n:03d}" for n in range(4)}]) == 2, "a quarter of 8 are below food, whatever the label"
+    assert len(chosen) == 6, "4 of the second day, and of the first no more than food may have"
+    free = SmallLake(spark, tmp_path, **GROUPS)
+    record = free.do(sample_by_density, NEXT)
+    assert not {s.table for s in record.reads} & {"gold.predictions", "ops.serving", "silver.taxonomy"}, (
+        "what no quota asks for is not read"
+    )
+
+
 def test_of_too_many_videos_the_others_join_the_cluster_of_their_nearest_neighbour(spark: SparkSession, tmp_path: Path) -> None:
     lake = SmallLake(spark, tmp_path, sampling__rows_max=24, **GROUPS).plant(40, labelled=False)
     record = lake.do(sample_by_density)
-    assert record.note == "sampling.rows_max is 24: 16 more videos joined the cluster of their nearest neighbour"
+    assert record.note == (
+        "all 24 videos were clustered: there are no earlier clusters; "
+        "sampling.rows_max is 24: 16 more videos joined the cluster of their nearest neighbour"
+    )
     clusters = {r.video_id: r for r in lake.rows(tables.CLUSTERS)}
     assert sorted(clusters) == [f"v{i:03d}" for i in range(40)]
     names = [f"v{i:03d}" for i in range(40)]
     hashed = spark.createDataFrame([(v,) for v in names], "video_id string").selectExpr("video_id", "xxhash64(video_id) h").collect()
     clustered = {r.video_id for r in sorted(hashed, key=lambda r: r.h)[:24]}
-    # a cluster's name is a video that was clustered, and all videos of a cluster are of one of the four planted kinds
+    # all videos of a cluster are of one of the four planted kinds
     found = {r.video_id: r.cluster_id for r in clusters.values() if r.cluster_id is not None}
-    assert set(found.values()) <= clustered
+    days = {r.cluster_id: r for r in lake.rows(tables.CLUSTER_DAYS)}
+    assert set(found.values()) == set(days)
+    assert all(found[r.exemplar_video_id] == name for name, r in days.items())
+    assert {name: r["size"] for name, r in days.items()} == {name: list(found.values()).count(name) for name in days}
     assert {r.video_id for r in lake.rows(tables.SAMPLE_BATCH)} <= clustered
     joined = set(found) - clustered
     assert len(joined) >= 8
-    assert all(int(video[1:]) % 4 == int(name[1:]) % 4 for video, name in found.items())
+    assert all(int(video[1:]) % 4 == int(days[name].exemplar_video_id[1:]) % 4 for video, name in found.items())
     again = sorted(lake.rows(tables.CLUSTERS))
     lake.do(sample_by_density)
     assert sorted(lake.rows(tables.CLUSTERS)) == again
+    # the day after, with nothing new, all of it is as it was
+    lake.do(sample_by_density, NEXT)
+    assert state(lake, NEXT) == state(lake, DAY)
+    assert {r.change for r in lake.rows(tables.CLUSTER_DAYS, NEXT)} == {"kept"}
+
+
+def test_rows_of_before_clusters_had_ids_do_not_count(spark: SparkSession, tmp_path: Path) -> None:
+    lake = SmallLake(spark, tmp_path, **GROUPS)
+    deliver(lake, DAY, a=range(6), b=range(6))
+    lake.write(tables.CLUSTERS, [{"video_id": f"a{n:03d}", "cluster_id": "a000", "is_noise": False, "density": 0.5} for n in range(6)], DAY)
+    lake.do(sample_by_density, NEXT)
+    assert {c for c in state(lake, NEXT).values() if c} == {"20260103-0001", "20260103-0002"}
+    assert {r.change for r in lake.rows(tables.CLUSTER_DAYS, NEXT)} == {"born"}
 
 
 def test_without_any_vector_the_job_steps_aside(spark: SparkSession, tmp_path: Path) -> None:

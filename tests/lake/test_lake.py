@@ -93,7 +93,8 @@ def test_a_table_that_holds_the_whole_state_each_day_shows_only_its_newest_day(l
     for day, videos in [(DAY1, ["a", "b"]), (DAY2, ["b"])]:
         place = {"data_date": day}
         frame = lake.spark.createDataFrame(
-            [(v, None, 1.0, True) for v in videos], "video_id string, cluster_id string, density double, is_noise boolean"
+            [(v, None, 1.0, True, day, "f") for v in videos],
+            "video_id string, cluster_id string, density double, is_noise boolean, placed_on date, features_version string",
         )
         lake.replace(tables.CLUSTERS, conform(tables.CLUSTERS, frame, place), place, count=len(videos), metadata={})
     assert [r.video_id for r in lake.current(tables.CLUSTERS, "true").collect()] == ["b"]

@@ -34,6 +34,7 @@ def small(spark, tmp_path_factory):
     plant_labels(made)
     plant_model(made)
     plant_tags(made)
+    plant_clusters(made)
     plant_runs(made)
     return made
 
@@ -121,6 +122,20 @@ def plant_tags(made):
         made.write(tables.VIDEO_TAGS, rows, day)
 
 
+def plant_clusters(made):
+    """On the newest day v1, v2, v4 and v5 are one cluster and v3 is like few; the day before there was another."""
+    gone = {"cluster_id": "20260101-0002", "name": "old", "size": 2, "previous_size": 0, "change": "born", "first_seen": BEFORE}
+    cats = {"cluster_id": "20260101-0001", "name": "cat, milk", "words": ["cat", "milk"], "size": 3, "previous_size": 0, "change": "born"}
+    cats |= {"exemplar_video_id": "v1", "density": 0.9, "first_seen": BEFORE}
+    made.write(tables.CLUSTER_DAYS, [cats, gone], DAY)
+    now = {"size": 4, "previous_size": 3, "change": "merged", "came_from": ["20260101-0002"], "exemplar_video_id": "v2"}
+    made.write(tables.CLUSTER_DAYS, [cats | now, gone | {"size": 0, "previous_size": 2, "change": "dying"}], FAR)
+    for day in (DAY, FAR):
+        rows = [{"video_id": v, "cluster_id": cats["cluster_id"], "is_noise": False, "density": 0.5} for v in ("v1", "v2", "v4", "v5")]
+        lonely = {"video_id": "v3", "is_noise": True, "density": 0.1}
+        made.write(tables.CLUSTERS, [row | {"placed_on": DAY} for row in (*rows, lonely)], day)
+
+
 def plant_runs(made):
     ledger = Ledger(made.lake)
     for number, (job, status, seconds, read, wrote) in enumerate(
@@ -169,6 +184,15 @@ def test_nearest_labelled_is_the_nearest_other_video_with_a_label(small):
         ("v3", "v2", "pets", pytest.approx(0.8)),
         ("v4", "v3", "food", pytest.approx(0.96)),
     ]
+
+
+def test_a_video_is_shown_with_the_name_and_the_exemplar_of_its_cluster(small):
+    columns = "video_id, name, size, exemplar_video_id, words, change, previous_size, came_from, first_seen, placed_on, data_date"
+    rows = asked(small, f"select {columns} from gold.clusters_named order by video_id")
+    cats = ("cat, milk", 4, "v2", ["cat", "milk"], "merged", 3, ["20260101-0002"], BEFORE, DAY, FAR)
+    assert rows == [("v1", *cats), ("v2", *cats), ("v3", *[None] * 8, DAY, FAR), ("v4", *cats)]
+    shown = asked(small, "select name, change, size from gold.cluster_days_current order by size desc")
+    assert shown == [("cat, milk", "merged", 4), ("old", "dying", 0)]
 
 
 def test_coverage_counts_a_video_at_its_label_and_at_every_label_above(small):

@@ -85,7 +85,13 @@ GOOD: dict[str, dict[str, Any]] = {
         "data_date": DAY,
     },
     "gold.label_agreement": {"task": "category", "domain": "*", "path": None, "alpha": -0.1, "answers": 4, "data_date": DAY},
-    "gold.clusters": {"video_id": "v", "cluster_id": None, "density": 1.0, "is_noise": True, "data_date": DAY},
+    "gold.clusters": {
+        "video_id": "v", "cluster_id": None, "density": 1.0, "is_noise": True, "placed_on": DAY, "features_version": "f", "data_date": DAY,
+    },
+    "gold.cluster_days": {
+        "cluster_id": "20260101-0001", "name": "cats, milk", "words": ["cats", "milk"], "size": 6, "previous_size": 5, "change": "grown",
+        "came_from": [], "exemplar_video_id": "v", "density": 0.5, "first_seen": date(2026, 1, 1), "data_date": DAY,
+    },
     "gold.sample_batch": QUEUE,
     "gold.active_batch": {"item_category": "a/b", "expected_label_id": "food", **QUEUE},
     "gold.item_label_map": {
@@ -228,7 +234,16 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "gold.label_agreement": [("alpha must be at most 1", {"alpha": 1.5}), ("answers must be at least 1", {"answers": 0})],
     "gold.clusters": [
         LONG_ID, ("density must not be NaN", {"density": NAN}), ("noise if and only if", {"is_noise": False}),
-        ("noise if and only if", {"cluster_id": "c"}),
+        ("noise if and only if", {"cluster_id": "c"}), ("placed_on must not be later", {"placed_on": date(2026, 1, 3)}),
+    ],
+    "gold.cluster_days": [
+        ("cluster_id must not be empty", {"cluster_id": ""}), ("name must not be empty", {"name": ""}),
+        ("at most eight words", {"words": list("abcdefghi")}), ("at most eight words", {"words": ["a", ""]}),
+        ("change must be one of kept, grown", {"change": "odd"}), ("has videos unless it is dying", {"size": 0}),
+        ("has videos unless it is dying", {"change": "dying", "exemplar_video_id": None}),
+        ("previous_size must be at least 0", {"previous_size": -1}), ("came from others if and only if", {"came_from": ["x"]}),
+        ("came from others if and only if", {"change": "split"}), ("has an exemplar unless it is dying", {"exemplar_video_id": None}),
+        ("density must not be NaN", {"density": NAN}), ("first_seen must not be later", {"first_seen": date(2026, 1, 3)}),
     ],
     "gold.sample_batch": QUEUE_BROKEN,
     "gold.active_batch": [*QUEUE_BROKEN, ("expected_label_id and item_category must both be there", {"item_category": None})],

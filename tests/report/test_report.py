@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -83,6 +84,10 @@ def small(spark, tmp_path_factory):
     queued = [{"video_id": v, "rank": n, **queued} for n, v in enumerate(("v1", "v4"), 1)]
     made.write(tables.SAMPLE_BATCH, queued)
     made.write(tables.CLUSTERS, [{"video_id": v, "cluster_id": "v5", "is_noise": False} for v in ids[:3]] + [lonely("v4")])
+    made.write(
+        tables.CLUSTER_DAYS,
+        [changed("<b>cat</b>, milk", 12, 3, "grown", "v5"), changed("soup", 7, 0, "split"), changed("gone", 0, 1234, "dying")],
+    )
     wrong = {"task": "category", "label_id": "pets", "verdict": "wrong", "suggested_label_id": "food.baking", "reason": "because"}
     sure = {"suggestion_confidence": 0.8}
     made.write(tables.LABEL_NOISE, [{"video_id": v, "score": s, **wrong, **sure} for v, s in (("v2", 1.0), ("v1", 2.5), ("v5", 9.0))])
@@ -122,6 +127,10 @@ def frame(video, number):
 
 def lonely(video):
     return {"video_id": video, "cluster_id": None, "is_noise": True}
+
+
+def changed(name, size, before, change, cluster_id=None):
+    return {"cluster_id": cluster_id or name, "name": name, "size": size, "previous_size": before, "change": change, "first_seen": DAY}
 
 
 def measured(model, name, value):
@@ -167,7 +176,7 @@ def test_each_section_tells_what_the_day_holds(written, page):
     assert card(text, "sampled", "v4") == (
         "caption of v4 v4 rank 2 by density why typical cluster none: nothing much like it also: Arrived"
     )
-    assert "cluster 3 videos alike" in card(text, "sampled", "v1")
+    assert "cluster 3 videos alike: <b>cat</b>, milk" in unescape(card(text, "sampled", "v1"))
     assert "given 宠物 suggested 美食/烘焙 (80%) score 2.50 why because" in card(text, "suspected", "v1")
     assert text.index(f'id="suspected-{anchor_of("v1")}"') < text.index(f'id="suspected-{anchor_of("v2")}"'), "most suspect first"
     order = [text.index(f'id="uncertain-{anchor_of(v)}"') for v in ("v3", "v2", "v1")]
@@ -175,6 +184,10 @@ def test_each_section_tells_what_the_day_holds(written, page):
     assert "said 运动 (50%) or 美食 (5%)" in card(text, "uncertain", "v3")
     assert "said 宠物 (90%)" in card(text, "confident", "v1")
     assert "<b>猫</b> 2 0 2026-01-02" in page.words, "a new tag, on two videos of this week"
+    assert "19 videos lie in 2 dense regions, named by the words that they share." in page.words
+    assert "New on this day cluster videos day before change first seen soup 7 0 split 2026-01-02" in page.words
+    assert "Growing cluster videos day before change first seen <b>cat</b>, milk 12 3 grown 2026-01-02" in page.words
+    assert "Dying cluster videos day before change first seen gone 0 1,234 dying 2026-01-02" in page.words
     assert "m2 promoted by gates: accuracy held" in page.words
     labels = [svg["aria-label"] for svg in page.all("svg")]
     assert "Accuracy of m2 by slice: all: 75%, champion 50%; head: 100%" in labels
@@ -245,6 +258,7 @@ def test_an_empty_day_says_so_section_by_section(written):
     assert f"{NEXT} failed" in page.words
     assert "Nothing arrived on this day." in page.words
     assert "Least sure: none. predict did not run on this day." in page.words
+    assert "No cluster. sample_by_density did not run on this day." in page.words
     assert "No decision on a model. evaluate did not run on this day." in page.words
     assert page.all("img") == []
 

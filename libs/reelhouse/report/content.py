@@ -84,6 +84,17 @@ class Tag:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """A density cluster on the day, its videos on it and on the day before. change: as in gold.cluster_days."""
+
+    name: str
+    change: str
+    size: int
+    previous_size: int
+    first_seen: dt.date
+
+
+@dataclass(frozen=True)
 class Slice:
     """A metric of a model on a slice of its evaluation set; champion: the value of the champion before the day on it, if known."""
 
@@ -136,6 +147,11 @@ class Report:
     new_tags: list[Tag] = field(default_factory=list)
     rising_tags: list[Tag] = field(default_factory=list)
     active_tags: int = 0
+    clusters: int = 0
+    clustered: int = 0
+    new_clusters: list[Cluster] = field(default_factory=list)
+    growing_clusters: list[Cluster] = field(default_factory=list)
+    dying_clusters: list[Cluster] = field(default_factory=list)
     slices: dict[str, list[Slice]] = field(default_factory=dict)
     champion: str = ""
     decisions: list[Decision] = field(default_factory=list)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reelhouse import tables
 from reelhouse.errors import NotFoundError
-from reelhouse.report.content import Bar, Collection, Decision, Refusal, Report, Slice, Step, Tag
+from reelhouse.report.content import Bar, Cluster, Collection, Decision, Refusal, Report, Slice, Step, Tag
 from reelhouse.report.videos import sheets_of
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def read_report(lake: Lake, settings: ReportSettings, date: dt.date, jobs: Seque
         raise NotFoundError(f"nothing was run for {date} in {lake.root}, so there is nothing to report; `reelhouse daily --date {date}`")
     refusals, refused = _refusals(lake, day, settings.rows_max)
     new_tags, rising, active = _tags(lake, date, settings.rows_max)
+    clusters = lake.read(tables.CLUSTER_DAYS, day)
+    there = clusters.selectExpr("sum(size) AS videos", "count_if(size > 0) AS clusters").collect()[0]
     served = lake.read(tables.SERVING, upto).orderBy("data_date", ascending=False).head()
     model = served.model_version if served else None
     classes, confidence = _predicted(lake, day, model, settings.rows_max)
@@ -57,6 +59,11 @@ def read_report(lake: Lake, settings: ReportSettings, date: dt.date, jobs: Seque
         new_tags=new_tags,
         rising_tags=rising,
         active_tags=active,
+        clusters=there.clusters,
+        clustered=there.videos or 0,
+        new_clusters=_clusters(clusters, ["born", "split"], settings.rows_max),
+        growing_clusters=_clusters(clusters, ["grown", "merged"], settings.rows_max),
+        dying_clusters=_clusters(clusters, ["dying"], settings.rows_max),
         slices=slices,
         champion=champion,
         decisions=[
@@ -173,6 +180,15 @@ def _tags(lake: Lake, date: dt.date, most: int) -> tuple[list[Tag], list[Tag], i
 
 def _as_tags(rows: DataFrame) -> list[Tag]:
     return [Tag(r.tag, r.week, r.before, r.first_seen) for r in rows.select("tag", "week", "before", "first_seen").collect()]
+
+
+def _clusters(rows: DataFrame, changes: Sequence[str], most: int) -> list[Cluster]:
+    """Those that changed most come first."""
+    from pyspark.sql import functions as F
+
+    changed = F.abs(F.col("size") - F.col("previous_size"))
+    found = rows.where(F.col("change").isin(*changes)).orderBy(F.desc(changed), "cluster_id").limit(most).collect()
+    return [Cluster(r.name, r.change, r["size"], r.previous_size, r.first_seen) for r in found]
 
 
 def _slices(lake: Lake, date: dt.date) -> tuple[str, dict[str, list[Slice]]]:

@@ -87,10 +87,10 @@ def _sampled(lake: Lake, date: dt.date, most: int) -> tuple[list[_Pick], int]:
     density = lake.read(tables.SAMPLE_BATCH, _day(date)).withColumn("by", F.lit("density"))
     active = lake.read(tables.ACTIVE_BATCH, _day(date)).withColumn("by", F.lit("active learning"))
     both = density.unionByName(active.select(density.columns))
-    # by its size: a cluster's id is that of a video, which may be taken down
     members = lake.read(tables.CLUSTERS, _day(date)).select("video_id", "cluster_id", "is_noise")
     sizes = members.groupBy("cluster_id").agg(F.count(F.lit(1)).alias("size"))
-    clusters = members.join(sizes, on="cluster_id", how="left")
+    names = lake.read(tables.CLUSTER_DAYS, _day(date)).select("cluster_id", F.col("name").alias("called"))
+    clusters = members.join(sizes, on="cluster_id", how="left").join(names, on="cluster_id", how="left")
     rows = both.orderBy("rank", "by", "video_id", "task").limit(most).join(clusters, on="video_id", how="left").collect()
     rows.sort(key=lambda r: (r.rank, r.by, r.video_id, r.task))
 
@@ -98,7 +98,10 @@ def _sampled(lake: Lake, date: dt.date, most: int) -> tuple[list[_Pick], int]:
         yield "rank", f"{r.rank} by {r.by}"
         yield "why", r.reason
         if r.is_noise is not None:
-            yield "cluster", "none: nothing much like it" if r.is_noise else f"{r.size:,} videos alike"
+            yield (
+                "cluster",
+                "none: nothing much like it" if r.is_noise else f"{r.size:,} videos alike" + (f": {r.called}" if r.called else ""),
+            )
 
     return [_Pick(r.video_id, tuple(facts(r))) for r in rows], both.count()
 

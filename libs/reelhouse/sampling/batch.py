@@ -27,6 +27,7 @@ def sample_by_density(
     budget: int,
     seed: int,
     minimum_size: int = 5,
+    clusters: DensityClusters | None = None,
     groups: np.ndarray | None = None,
     covered: np.ndarray | None = None,
     random_share: float = 0.0,
@@ -34,8 +35,9 @@ def sample_by_density(
 ) -> DensitySample:
     """Choose `budget` rows that stand best for all: dense regions first, then the long tail (see reelhouse.sampling.coverage).
 
-    vectors (n, d), rows of length 1 for cosine. groups (n,): rows of one group are copies, of which one at most is chosen and none
-    if one is covered. covered (n,) bool: labelled or handed out; never chosen, and what lies near them counts as covered.
+    vectors (n, d), rows of length 1 for cosine. clusters: of all rows, where they are known (minimum_size is of no use
+    then). groups (n,): rows of one group are copies, of which one at most is chosen and none if one is covered.
+    covered (n,) bool: labelled or handed out; never chosen, and what lies near them counts as covered.
     random_share of the budget is drawn uniformly from all candidates before anything else, and spread over the order. quotas: how many
     rows of a kind at most; what is drawn at random takes places, but is not held by them, or it would be no fair sample.
     Chooses min(budget, candidates) rows, fewer only where the quotas leave fewer. VectorError for NaN; ValueError for groups or
@@ -47,7 +49,7 @@ def sample_by_density(
     covered = np.zeros(n, bool) if covered is None else np.asarray(covered, bool)
     if groups.shape != (n,) or covered.shape != (n,):
         raise ValueError(f"groups and covered must have shape ({n},), got {groups.shape} and {covered.shape}")
-    clusters = density_clusters(vectors, minimum_size=minimum_size, seed=seed)
+    clusters = clusters or density_clusters(vectors, minimum_size=minimum_size, seed=seed)
     candidates = _one_a_group(groups, covered, clusters.density)
     budget = min(budget, len(candidates))
     rng = np.random.default_rng(seed)

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 
+def served_version(serving: DataFrame) -> str | None:
+    """The model of the newest row of ops.serving; None without any."""
+    newest = serving.orderBy("data_date", ascending=False).first()
+    return newest.model_version if newest else None
+
+
 def settled_videos(task: str, labels: DataFrame, exports: DataFrame, *batches: DataFrame) -> DataFrame:
     """video_id of every video that needs no (further) choosing for a task, once each.
 

@@ -18,15 +18,44 @@ def _model_version() -> Column:
 
 CLUSTERS = Table(
     "gold.clusters",
-    "Density cluster of each video known so far.",
+    "Density cluster of each video known so far. What the clusters are called: gold.cluster_days.",
     columns=[
         video_id(),
-        column("cluster_id", "string", "id of the cluster: video_id of its densest member; null for noise", names_videos=True),
+        # rows of before clusters had ids of their own name a video here
+        column("cluster_id", "string", "key of gold.cluster_days, the same from day to day; null for noise", names_videos=True),
         column("density", "double", "density around the video, larger is denser", sameness="inexact"),
         column("is_noise", "boolean", "true where the video belongs to no cluster", nullable=False),
+        column("placed_on", "date", "the day that put it there: all videos were clustered then, or it joined (UTC)"),
+        column("features_version", "string", "encoders whose vectors were clustered"),
         data_date("day of the clustering (UTC)"),
     ],
     key=["video_id", "data_date"],
+    newest_by=[],
+)
+
+CLUSTER_DAYS = Table(
+    "gold.cluster_days",
+    "A density cluster on a day: what it is called, how large it is, and what became of it since the day before.",
+    columns=[
+        column("cluster_id", "string", "id of the cluster: the day it was born and a number; never given again", nullable=False),
+        column("name", "string", "readable name: its first three words; its id where its videos share no word", nullable=False),
+        column("words", "array<string>", "its most characteristic words, best first, at most eight", nullable=False),
+        column("size", "bigint", "videos of it; 0 on the day that it is dying", nullable=False),
+        column("previous_size", "bigint", "size on the day before; 0 for a new id", nullable=False),
+        column(
+            "change",
+            "string",
+            "since the day before: kept, grown or shrunk (by a tenth or more), born, split (born of a part of another), merged (took up "
+            "others), dying (nobody has its id any more)",
+            nullable=False,
+        ),
+        column("came_from", "array<string>", "ids of the clusters that it split from or took up", nullable=False),
+        column("exemplar_video_id", "string", "its densest video; null for a dying cluster", names_videos=True),
+        column("density", "double", "density around the exemplar, larger is denser", sameness="inexact"),
+        column("first_seen", "date", "day that it was born (UTC)", nullable=False),
+        data_date("day of this state (UTC)"),
+    ],
+    key=["cluster_id", "data_date"],
     newest_by=[],
 )
 
@@ -358,8 +387,8 @@ LABEL_AGREEMENT = Table(
 )
 
 TABLES = [
-    ANNOTATORS, ANNOTATOR_CONFUSION, LABEL_AGREEMENT, CLUSTERS, SAMPLE_BATCH, ACTIVE_BATCH, ITEM_LABEL_MAP, LOSS_HISTORY, LABEL_NOISE,
-    TAG_CANDIDATES, TAG_PATTERNS, TAG_LIBRARY, VIDEO_TAGS, SNAPSHOTS, TRAINING_EXAMPLES, EVALUATIONS, COMPARISONS, PREDICTIONS, EMBEDDINGS,
+    ANNOTATORS, ANNOTATOR_CONFUSION, LABEL_AGREEMENT, CLUSTERS, CLUSTER_DAYS, SAMPLE_BATCH, ACTIVE_BATCH, ITEM_LABEL_MAP, LOSS_HISTORY,
+    LABEL_NOISE, TAG_CANDIDATES, TAG_PATTERNS, TAG_LIBRARY, VIDEO_TAGS, SNAPSHOTS, TRAINING_EXAMPLES, EVALUATIONS, COMPARISONS, PREDICTIONS, EMBEDDINGS,
     HASHES,
 ]  # fmt: skip
 

@@ -76,6 +76,31 @@ NEAREST_LABELLED = View(
     },
 )
 
+CLUSTERS_NAMED = View(
+    "gold.clusters_named",
+    "The density cluster of each video as of now, what it is called and what became of it. One row a video.",
+    """SELECT c.video_id, c.cluster_id, d.name, d.size, c.density, e.video_id AS exemplar_video_id, d.words, d.change, d.previous_size,
+              d.came_from, d.first_seen, c.placed_on, c.data_date
+       FROM gold.clusters_current c
+       LEFT JOIN gold.cluster_days_current d ON d.cluster_id = c.cluster_id AND d.data_date = c.data_date
+       LEFT JOIN gold.clusters_current e ON e.video_id = d.exemplar_video_id""",
+    columns={
+        "video_id": "which video",
+        "cluster_id": "its cluster, the same from day to day; null where it is like few others",
+        "name": "what the cluster is called: the first words that its videos share",
+        "size": "videos of the cluster",
+        "density": "density around the video, larger is denser",
+        "exemplar_video_id": "the densest video of the cluster; null if it was taken down since",
+        "words": "the words that tell the cluster from others, best first",
+        "change": "of the cluster since the day before: kept, grown, shrunk, born, split or merged",
+        "previous_size": "videos of the cluster on the day before; 0 for a new one",
+        "came_from": "clusters that it split from or took up",
+        "first_seen": "day that the cluster was born (UTC)",
+        "placed_on": "day that put the video into its place (UTC)",
+        "data_date": "the day of all this (UTC)",
+    },
+)
+
 COVERAGE_BY_CATEGORY = View(
     "gold.coverage_by_category",
     "How many videos each label of the tree has, those of the labels below it included: given by people, and said by the served model.",
@@ -289,6 +314,7 @@ ITEM_LABEL_PRECISION = View(
 VIEWS = [
     WHY_PREDICTED,
     NEAREST_LABELLED,
+    CLUSTERS_NAMED,
     COVERAGE_BY_CATEGORY,
     ANNOTATOR_QUALITY,
     TAG_TREND,
