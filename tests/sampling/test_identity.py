@@ -47,7 +47,10 @@ def test_a_split_leaves_the_id_with_the_larger_part() -> None:
     assert found.relations == ["split", "kept"]
     assert found.came_from == [("A",), ()]
     assert matched("AAAAAAAAAA", "XXXXYYYYYYXXX").relations == ["split", "kept"], "4 of 7 are of A"
-    assert matched("AAAAAAAAAA", "XXXXYYYYYYXXXX").relations == ["born", "kept"], "half of it is new"
+    assert matched("AAAAAAAAAA", "XXXXYYYYYYXXXXX").relations == ["born", "kept"], "4 of 9: most of it is new"
+    # two halves, each doubled by new videos: the one with the least video
+    assert matched("AAAAAAAA", "YXXXXYYYXXXXYYYY").names == ["20260102-0001", "A"]
+    assert matched("AAAAAAAA", "YXXXXYYYXXXXYYYY").relations == ["split", "kept"]
 
 
 def test_a_merge_keeps_the_id_of_the_larger() -> None:

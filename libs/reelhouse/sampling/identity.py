@@ -21,17 +21,17 @@ Relation = Literal["kept", "born", "split", "merged"]
 # Least overlap (Jaccard, among videos that both days know) of a cluster with the one whose id it keeps: one of three equal parts of a
 # cluster that splits still has it, and what has taken in three like itself.
 OVERLAP_MIN = 0.25
-# A cluster goes where more than this share of its videos goes: to one place at most. And an id is kept only by what holds most of the
-# earlier cluster, or is made of it for the most part, new videos counted: no few that strayed from a cluster take its id elsewhere.
-_MOST = 0.5
+# An id is kept only by what holds half of the earlier cluster or more, or is made of it by half, new videos counted: no few that strayed
+# from a cluster take its id elsewhere. A cluster is taken up by what holds more than half of it: by one other at most.
+_HALF = 0.5
 
 
 @dataclass(frozen=True)
 class Identity:
     """What today's clusters are called.
 
-    names: id of cluster 0, 1, ... relations: of each, `kept` (its id is one of the day before), `born`, `split` (born, and most of it a
-    part of a cluster of the day before) or `merged` (it took up clusters that have no successor, whether its own id is new or not).
+    names: id of cluster 0, 1, ... relations: of each, `kept` (its id is one of the day before), `born`, `split` (born, and half of it or
+    more a part of a cluster of the day before) or `merged` (it took up clusters that have no successor, whether its own id is new or not).
     came_from: of each, the ids that it split from or took up, sorted. dying: ids of the day before that nobody has today, sorted.
     """
 
@@ -64,7 +64,7 @@ def match_clusters(before_ids: np.ndarray, before_names: np.ndarray, ids: np.nda
     pairs, overlap = np.unique(was[both] * count + now[both], return_counts=True)
     source, target = np.divmod(pairs, max(count, 1))
     size, first = _sizes_and_first(ids, labels, count)
-    goes_on = (overlap > _MOST * was_size[source]) | (overlap > _MOST * size[target])
+    goes_on = (overlap >= _HALF * was_size[source]) | (overlap >= _HALF * size[target])
     jaccard = overlap / (was_size[source] + now_size[target] - overlap)
     successor = _successors(source, target, overlap, goes_on & (jaccard >= OVERLAP_MIN), first)
     owner = {target: source for source, target in successor.items()}
@@ -117,12 +117,12 @@ def _moved(
     successor: dict[int, int],
     owner: dict[int, int],
 ) -> tuple[dict[int, int], dict[int, list[int]]]:
-    """(new cluster -> the earlier one that most of its videos come from; cluster -> those without a successor that went into it)."""
+    """(new cluster -> the earlier one that half of it or more comes from; cluster -> those without a successor that went into it)."""
     split: dict[int, int] = {}
     taken: dict[int, list[int]] = {}
     for one, other, common in zip(source.tolist(), target.tolist(), overlap.tolist(), strict=True):
-        if other not in owner and common > _MOST * size[other]:
-            split[other] = one
-        if one not in successor and common > _MOST * was_size[one]:
+        if other not in owner and common >= _HALF * size[other]:
+            split.setdefault(other, one)  # of two that are half of it each, the first by id
+        if one not in successor and common > _HALF * was_size[one]:
             taken.setdefault(other, []).append(one)
     return split, taken
