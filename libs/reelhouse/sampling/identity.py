@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from reelhouse.sampling.density import NOISE
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 Relation = Literal["kept", "born", "split", "merged"]
 # Least overlap (Jaccard, among videos that both days know) of a cluster with the one whose id it keeps: one of three equal parts of a
@@ -63,9 +66,55 @@ def match_clusters(before_ids: np.ndarray, before_names: np.ndarray, ids: np.nda
     both = (was != NOISE) & (now != NOISE)
     pairs, overlap = np.unique(was[both] * count + now[both], return_counts=True)
     source, target = np.divmod(pairs, max(count, 1))
-    size, first = _sizes_and_first(ids, labels, count)
+    return identify(Overlaps(old, was_size, now_size, source, target, overlap, *_sizes_and_first(ids, labels, count)), day=day)
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """What the clusters of two days have in common: all that their matching goes by.
+
+    old: ids of the earlier clusters, sorted; was_size (old,), now_size (count,): of each earlier one and each of today's, the videos that
+    both days know. source, target, overlap (pairs,): which of the one and of the other have videos in common, and how many. size, first
+    (count,): all videos of today's, and where its least video_id stands among those of the others.
+    """
+
+    old: list[str]
+    was_size: np.ndarray
+    now_size: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+    overlap: np.ndarray
+    size: np.ndarray
+    first: np.ndarray
+
+    @classmethod
+    def on_spark(cls, before: DataFrame, found: DataFrame) -> Overlaps:
+        """before: video_id, cluster_id (null for noise) of the earlier day; found: video_id, cluster (0, 1, ..., null for noise) of today.
+        Collected is a row for each cluster and each pair that has videos in common."""
+        from pyspark.sql import functions as F
+
+        old = sorted(row.cluster_id for row in before.select("cluster_id").where("cluster_id is not null").distinct().collect())
+        today = found.where("cluster is not null").groupBy("cluster").agg(F.count("*").alias("size"), F.min("video_id").alias("first"))
+        table = today.toArrow().sort_by("cluster")
+        common = before.join(found, on="video_id", how="inner").groupBy("cluster_id", "cluster").count().toArrow()
+        number = {name: i for i, name in enumerate(old)}
+        was = np.array([number.get(name, NOISE) for name in common["cluster_id"].to_pylist()], np.int64)
+        now, times = common["cluster"].fill_null(NOISE).to_numpy().astype(np.int64), common["count"].to_numpy()
+        sizes = [np.zeros(len(old), np.int64), np.zeros(len(table), np.int64)]
+        for total, label in zip(sizes, (was, now), strict=True):
+            np.add.at(total, label[label != NOISE], times[label != NOISE])
+        both = np.flatnonzero((was != NOISE) & (now != NOISE))
+        both = both[np.lexsort((now[both], was[both]))]
+        first = np.argsort(np.argsort(np.array(table["first"].to_pylist(), dtype=str), kind="stable"), kind="stable")
+        return cls(old, *sizes, was[both], now[both], times[both], table["size"].to_numpy(), first)
+
+
+def identify(seen: Overlaps, *, day: dt.date) -> Identity:
+    """See match_clusters."""
+    old, source, target, overlap = seen.old, seen.source, seen.target, seen.overlap
+    was_size, size, first, count = seen.was_size, seen.size, seen.first, len(seen.size)
     goes_on = (overlap >= _HALF * was_size[source]) | (overlap >= _HALF * size[target])
-    jaccard = overlap / (was_size[source] + now_size[target] - overlap)
+    jaccard = overlap / (was_size[source] + seen.now_size[target] - overlap)
     successor = _successors(source, target, overlap, goes_on & (jaccard >= OVERLAP_MIN), first)
     owner = {target: source for source, target in successor.items()}
 
