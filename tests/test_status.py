@@ -194,9 +194,9 @@ def test_a_bad_day_of_a_full_lake_still_fits_one_screen(capsys, monkeypatch):
     said = capsys.readouterr().out
     drawn = said.splitlines()
     assert sum(-(-len(line) // 120) for line in drawn) <= 48, "on a terminal of 120 characters"
-    assert "and 9 more collections: " in said
+    assert "and 10 more collections: " in said
     assert 'sql "select * from ops.checks where not passed' in said
-    assert "and 21 more rules: " in said
+    assert "and 22 more rules: " in said
     assert "in full: " in said
     assert "12.3 M" in said
     assert max(len(line) for line in drawn if "12.3 M" in line) <= 80
