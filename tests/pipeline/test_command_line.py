@@ -214,7 +214,7 @@ def test_the_questions_of_the_readme_have_answers(lake: Lake):
     judged = {(r.video_id, r.label_id) for r in lake.read(tables.LABEL_NOISE).where("verdict = 'wrong'").collect()}
     assert {(r.video_id, r.label_id) for r in wrong} == judged
     assert sum(r.videos for r in served) == lake.read(tables.PREDICTIONS).count() > 0
-    inside = lake.current(tables.CLUSTERS).where("cluster_id is not null")
+    inside = lake.current(tables.CLUSTERS, "data_date is not null").where("cluster_id is not null")
     assert sum(r["size"] for r in regions) == inside.count() > 0
     assert {r.exemplar_video_id for r in regions} <= {r.video_id for r in inside.collect()}
     counted = {r.tag: r["count"] for r in lake.read(tables.VIDEO_TAGS).groupBy("tag").count().collect()}
