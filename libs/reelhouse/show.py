@@ -100,7 +100,7 @@ def status(found: Status) -> None:
     _freshness(found)
 
 
-_SHOWN = 3  # rows of a list on the one screen
+_SHOWN = 2  # rows of a list on the one screen
 _TROUBLES_SHOWN = 2  # they take more lines
 _CAUSE_CHARACTERS, _LINE_CHARACTERS = 200, 118
 
@@ -138,7 +138,7 @@ def _freshness(found: Status) -> None:
     for layer, of_layer in groupby(found.freshness, key=lambda f: f.table.partition(".")[0]):
         lines.append(f"[bold]{layer:<39}[/]")
         for f in of_layer:
-            told = f"  {f.table.partition('.')[2]:<18} {f.day.isoformat() if f.day else '-':<10} {_rows(f.rows):>7}"
+            told = f" {f.table.partition('.')[2]:<19} {f.day.isoformat() if f.day else '-':<10} {_rows(f.rows):>7}"
             colour = "dim" if f.day is None else "" if f.day == found.day else "yellow"
             lines.append(f"[{colour}]{told}[/]" if colour else told)
     half = (len(lines) + 1) // 2

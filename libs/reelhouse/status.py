@@ -21,7 +21,7 @@ from reelhouse.tables import Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
-RULES_SHOWN = 4
+RULES_SHOWN = 3
 
 
 @dataclass(frozen=True)

@@ -197,16 +197,16 @@ def test_an_unknown_setting_and_a_missing_source_are_one_sentence(tmp_path: Path
     assert "no source is set" in typed("daily", "--date", "2026-01-01", code=SettingsError.exit_code).output
 
 
-def test_the_five_questions_of_the_readme_have_answers(lake: Lake):
+def test_the_questions_of_the_readme_have_answers(lake: Lake):
     block = re.search(r"```sql\n(.*?)```", README, re.DOTALL)
     assert block
     questions = [q.strip() for q in block[1].split(";") if q.strip()]
-    assert len(questions) == 5
+    assert len(questions) == 6
     answers = []
     for question in questions:
         catalog.register(lake, question)
         answers.append(lake.spark.sql(question).collect())
-    queue, wrong, served, tags, refused = answers
+    queue, wrong, served, regions, tags, refused = answers
     exported = {r.video_id for r in lake.read(tables.LABEL_EXPORTS).collect()}
     labelled = {r.video_id for r in lake.read(tables.LABELS).collect()}
     assert queue
@@ -214,6 +214,9 @@ def test_the_five_questions_of_the_readme_have_answers(lake: Lake):
     judged = {(r.video_id, r.label_id) for r in lake.read(tables.LABEL_NOISE).where("verdict = 'wrong'").collect()}
     assert {(r.video_id, r.label_id) for r in wrong} == judged
     assert sum(r.videos for r in served) == lake.read(tables.PREDICTIONS).count() > 0
+    inside = lake.current(tables.CLUSTERS, "data_date is not null").where("cluster_id is not null")
+    assert sum(r["size"] for r in regions) == inside.count() > 0
+    assert {r.exemplar_video_id for r in regions} <= {r.video_id for r in inside.collect()}
     counted = {r.tag: r["count"] for r in lake.read(tables.VIDEO_TAGS).groupBy("tag").count().collect()}
     assert tags
     assert all(counted[r.tag] == r.videos for r in tags)
