@@ -6,26 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhouse.labels import Taxonomy
 from reelhouse.labels.agreement import Agreement, agreement_by_domain, coincidences, krippendorff_alpha, pairs_of
+from tests.labels.trees import TREE
 
 # Krippendorff 2011, section C: four observers, twelve units, some not observed
 FOUR_OBSERVERS = ["1 2 3 3 2 1 4 1 2 . . .", "1 2 3 3 2 2 4 1 2 5 . 3", ". 3 3 3 2 3 4 2 2 5 1 .", "1 2 3 3 2 4 4 1 2 5 1 ."]
 # section A: two observers, ten units, two values
 TWO_OBSERVERS = ["0 1 0 0 0 0 0 0 1 0", "1 1 1 0 0 1 0 0 0 0"]
-
-TREE = Taxonomy.from_dict(
-    {
-        "task": "category",
-        "labels": [
-            {"id": "food", "name": "f"},
-            {"id": "tea", "parent": "food", "name": "t"},
-            {"id": "cake", "parent": "food", "name": "c"},
-            {"id": "pets", "name": "p"},
-            {"id": "sport", "name": "s"},
-        ],
-    }
-)
 
 
 def units_of(observers: list[str]) -> list[list[str]]:

@@ -8,19 +8,7 @@ from hypothesis import strategies as st
 from reelhouse.labels import Taxonomy
 from reelhouse.labels.fold import Crowd, fold_answers, positions_of, stances_of
 from reelhouse.labels.reliability import Reliability, Stance, learn_reliabilities, posterior
-
-TREE = Taxonomy.from_dict(
-    {
-        "task": "category",
-        "labels": [
-            {"id": "food", "name": "f"},
-            {"id": "tea", "parent": "food", "name": "t"},
-            {"id": "cake", "parent": "food", "name": "c"},
-            {"id": "pets", "name": "p"},
-            {"id": "sport", "name": "s"},
-        ],
-    }
-)
+from tests.labels.trees import TREE
 
 
 def known(**probability: float) -> dict[str, Reliability]:

@@ -83,22 +83,6 @@ def make_app(
     app.add_exception_handler(ReelhouseError, _named_error)
     app.add_exception_handler(RequestValidationError, _bad_request)
 
-    def state(person: str, key: str | None) -> dict[str, Any]:
-        found = desk.progress()
-        progress = {"answered": found.answered, "total": found.total, "by_person": found.by_person, "waiting": desk.waiting(person)}
-        return {"video": shown(person, key) if key else None, "progress": progress}
-
-    def shown(person: str, key: str) -> dict[str, Any]:
-        return _shown(desk.video(key), roots) | {"said": [{"label": of, "answer": said} for of, said in desk.said(person, key).items()]}
-
-    def say(person: str, key: str, line: Line) -> None:
-        video = desk.video(key)
-        if line.answer not in ANSWERS or line.label not in trees[video.task]:
-            raise LabelError(f"{line.label!r} with answer {line.answer} is no answer in the label tree {video.task}: load the page again")
-        said = new_answer(video.video_id, video.task, annotator_id=person, at=now(), **asdict(line))
-        log.append(said)
-        desk.record(said)
-
     @app.get("/")
     def page() -> HTMLResponse:
         nonce = secrets.token_urlsafe(16)
@@ -116,6 +100,32 @@ def make_app(
     @app.get("/api/labels")
     def labels() -> dict[str, list[dict[str, Any]]]:
         return {task: _labels(tree) for task, tree in trees.items()}
+
+    _add_questions(app, desk, log, trees, roots=roots, now=now)
+    _add_files(app, desk, roots)
+    return app
+
+
+def _add_questions(
+    app: FastAPI, desk: Desk, log: AnswerLog, trees: Mapping[str, Taxonomy], *, roots: Sequence[str], now: Callable[[], dt.datetime]
+) -> None:
+    """What is asked, and what is answered."""
+
+    def state(person: str, key: str | None) -> dict[str, Any]:
+        found = desk.progress()
+        progress = {"answered": found.answered, "total": found.total, "by_person": found.by_person, "waiting": desk.waiting(person)}
+        return {"video": shown(person, key) if key else None, "progress": progress}
+
+    def shown(person: str, key: str) -> dict[str, Any]:
+        return _shown(desk.video(key), roots) | {"said": [{"label": of, "answer": said} for of, said in desk.said(person, key).items()]}
+
+    def say(person: str, key: str, line: Line) -> None:
+        video = desk.video(key)
+        if line.answer not in ANSWERS or line.label not in trees[video.task]:
+            raise LabelError(f"{line.label!r} with answer {line.answer} is no answer in the label tree {video.task}: load the page again")
+        said = new_answer(video.video_id, video.task, annotator_id=person, at=now(), **asdict(line))
+        log.append(said)
+        desk.record(said)
 
     @app.post("/api/next")
     def next_video(asked: _Next) -> dict[str, Any]:
@@ -146,6 +156,10 @@ def make_app(
         desk.show(person, key)
         return state(person, key)
 
+
+def _add_files(app: FastAPI, desk: Desk, roots: Sequence[str]) -> None:
+    """Pictures and films of the queue's videos."""
+
     @app.get("/frames/{key}/{number}.jpg")
     def frame(key: str, number: int) -> Response:
         frames = desk.video(key).frames
@@ -160,8 +174,6 @@ def make_app(
             raise NotFoundError(problem)
         kind = mimetypes.guess_type(path)[0] or ""
         return FileResponse(path, media_type=kind if kind.startswith(("video/", "audio/")) else "application/octet-stream")
-
-    return app
 
 
 def name_of(text: str) -> str:

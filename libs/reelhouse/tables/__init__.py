@@ -4,12 +4,11 @@
 Each table whose key ends in data_date has a view `<name>_current`: the newest row a key, without videos taken down.
 """
 
-from reelhouse.tables import bronze, gold, ops, questions, silver
+from reelhouse.tables import annotators, bronze, gold, ops, questions, silver
+from reelhouse.tables.annotators import ANNOTATOR_CONFUSION, ANNOTATORS, LABEL_AGREEMENT
 from reelhouse.tables.bronze import DELETIONS, INTERACTIONS, ITEMS, LABEL_EVENTS, LABEL_EXPORTS, TAG_REVIEWS, VIDEO_ARRIVALS
 from reelhouse.tables.gold import (
     ACTIVE_BATCH,
-    ANNOTATOR_CONFUSION,
-    ANNOTATORS,
     CLUSTER_DAYS,
     CLUSTERS,
     COMPARISONS,
@@ -17,7 +16,6 @@ from reelhouse.tables.gold import (
     EVALUATIONS,
     HASHES,
     ITEM_LABEL_MAP,
-    LABEL_AGREEMENT,
     LABEL_NOISE,
     LOSS_HISTORY,
     PREDICTIONS,
@@ -33,7 +31,7 @@ from reelhouse.tables.ops import PROMOTIONS, QUARANTINE, REFUSED, REFUSED_CHARAC
 from reelhouse.tables.schema import Column, Table, View, column
 from reelhouse.tables.silver import COPIES, FEATURES, FRAMES, LABELS, OCR, TAXONOMY, TEXT_ENCODERS, TEXT_FEATURES, VIDEO_TEXT, VIDEOS
 
-ALL: dict[str, Table] = {t.name: t for layer in (bronze, silver, gold, ops) for t in layer.TABLES}
+ALL: dict[str, Table] = {t.name: t for layer in (bronze, silver, gold, annotators, ops) for t in layer.TABLES}
 VIEWS: list[View] = [*gold.VIEWS, *ops.VIEWS, *questions.VIEWS]
 
 __all__ = [

@@ -1,15 +1,7 @@
 """What people and systems query: batches to label, verdicts, tags, training snapshots, predictions, vectors."""
 
-from reelhouse.tables.schema import Column, Table, View, column, data_date
+from reelhouse.tables.schema import Column, Table, View, column, data_date, label, task
 from reelhouse.tables.silver import video_id
-
-
-def _task() -> Column:
-    return column("task", "string", "which label tree: category, domain", nullable=False)
-
-
-def _label(comment: str = "which label of the tree") -> Column:
-    return column("label_id", "string", comment, nullable=False)
 
 
 def _model_version() -> Column:
@@ -61,7 +53,7 @@ CLUSTER_DAYS = Table(
 
 _QUEUE_COLUMNS = [
     video_id(),
-    _task(),
+    task(),
     column("rank", "int", "1 = label first", nullable=False),
     column("reason", "string", "why this video, in words", nullable=False),
     column("score", "double", "what it was ranked by, larger is sooner", sameness="inexact"),
@@ -91,9 +83,9 @@ ITEM_LABEL_MAP = Table(
     "gold.item_label_map",
     "What an item's category says of a video's label, as learned from labelled videos. Each day holds the whole map.",
     columns=[
-        _task(),
+        task(),
         column("item_category", "string", "category in the shop's tree, at any level, from the root down", nullable=False),
-        _label("leaf of the label tree that it speaks for"),
+        label("leaf of the label tree that it speaks for"),
         column("videos", "bigint", "labelled videos with an item of the category that have the label", nullable=False),
         column("labelled_videos", "bigint", "all labelled videos with such an item", nullable=False),
         column("precision", "double", "videos / labelled_videos, 0..1", nullable=False),
@@ -111,8 +103,8 @@ LOSS_HISTORY = Table(
     "Statistics of a label's loss over the cycles of O2U.",
     columns=[
         video_id(),
-        _task(),
-        _label("the label that was given"),
+        task(),
+        label("the label that was given"),
         column("mean_loss", "double", "normalised loss, mean over epochs and cycles", sameness="inexact"),
         column("loss_spread", "double", "standard deviation of that loss over the epochs", sameness="inexact"),
         column("losses", "array<float>", "normalised loss after each epoch", sameness="inexact"),
@@ -127,8 +119,8 @@ LABEL_NOISE = Table(
     "Verdict on a label: is it likely wrong?",
     columns=[
         video_id(),
-        _task(),
-        _label("the label that was given"),
+        task(),
+        label("the label that was given"),
         column("score", "double", "larger = more likely wrong", sameness="inexact"),
         column("rank_in_class", "int", "1 = most suspect label of its class", sameness="inexact"),
         column("verdict", "string", "wrong, hard or clean", nullable=False),
@@ -209,7 +201,7 @@ SNAPSHOTS = Table(
     "A training snapshot as a whole: its classes and the layout of its features.",
     columns=[
         column("snapshot_id", "string", "hash of its rows, classes and layout", nullable=False),
-        _task(),
+        task(),
         column("label_ids", "array<string>", "classes in the order of the model's outputs", nullable=False),
         column("layout", "string", "JSON: per modality encoder_id, steps, dimension", nullable=False),
         column("train_rows", "bigint", "rows of split train", nullable=False),
@@ -283,7 +275,7 @@ PREDICTIONS = Table(
     columns=[
         video_id(),
         _model_version(),
-        _task(),
+        task(),
         column(
             "top",
             "array<struct<label_id:string,path:string,probability:double>>",
@@ -329,65 +321,8 @@ HASHES = Table(
     follows="silver.video_text",
 )
 
-ANNOTATORS = Table(
-    "gold.annotators",
-    "How reliable a person's answers are, from all videos up to the day that several people answered. Each day holds everybody.",
-    columns=[
-        column("annotator_id", "string", "who", nullable=False),
-        _task(),
-        column("settled_videos", "int", "videos that others answered too, where all together and the person chose a label", nullable=False),
-        column("agreed_videos", "int", "of these, those where the two don't contradict: the same label, or one above it", nullable=False),
-        column("agreement", "double", "agreed_videos / settled_videos, 0..1"),
-        column("sensitivity", "double", "mean over labels, of a label's videos the share that the person agrees with, 0..1"),
-        column(
-            "reliability",
-            "double",
-            "probability of being right, 0..1, by Dawid and Skene's model; what answers are weighted by where labels.aggregation says so",
-            sameness="inexact",
-        ),
-        column("learned_from", "int", "videos that reliability was learned from", nullable=False),
-        column("confused_label_id", "string", "of the pair confused most often, what all together say"),
-        column("confused_given_label_id", "string", "and what the person says"),
-        column("confused_videos", "int", "how often", nullable=False),
-        data_date("day up to which answers count (UTC)"),
-    ],
-    key=["annotator_id", "task", "data_date"],
-    newest_by=[],
-)
-
-ANNOTATOR_CONFUSION = Table(
-    "gold.annotator_confusion",
-    "What a person says against what all say together, counted over all videos up to the day that several people answered.",
-    columns=[
-        column("annotator_id", "string", "who", nullable=False),
-        _task(),
-        _label("what all say together: the deepest label with a yes"),
-        column("given_label_id", "string", "what the person says", nullable=False),
-        column("is_consistent", "boolean", "whether the two are the same, or one is above the other", nullable=False),
-        column("videos", "int", "how often", nullable=False),
-        data_date("day up to which answers count (UTC)"),
-    ],
-    key=["annotator_id", "task", "label_id", "given_label_id", "data_date"],
-    newest_by=[],
-)
-
-LABEL_AGREEMENT = Table(
-    "gold.label_agreement",
-    "How far people agree: Krippendorff's alpha over all videos up to the day that several people answered.",
-    columns=[
-        _task(),
-        column("domain", "string", "a root of the tree, labels outside of it counted as one; * for the whole tree", nullable=False),
-        column("path", "string", "name of the root"),
-        column("alpha", "double", "1 agreement, 0 as by chance; null where nothing different was said", sameness="inexact"),
-        column("answers", "int", "labels chosen in the domain that can be paired with another person's", nullable=False),
-        data_date("day up to which answers count (UTC)"),
-    ],
-    key=["task", "domain", "data_date"],
-    newest_by=[],
-)
-
 TABLES = [
-    ANNOTATORS, ANNOTATOR_CONFUSION, LABEL_AGREEMENT, CLUSTERS, CLUSTER_DAYS, SAMPLE_BATCH, ACTIVE_BATCH, ITEM_LABEL_MAP, LOSS_HISTORY,
+    CLUSTERS, CLUSTER_DAYS, SAMPLE_BATCH, ACTIVE_BATCH, ITEM_LABEL_MAP, LOSS_HISTORY,
     LABEL_NOISE, TAG_CANDIDATES, TAG_PATTERNS, TAG_LIBRARY, VIDEO_TAGS, SNAPSHOTS, TRAINING_EXAMPLES, EVALUATIONS, COMPARISONS,
     PREDICTIONS, EMBEDDINGS, HASHES,
 ]  # fmt: skip

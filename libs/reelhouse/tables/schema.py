@@ -32,6 +32,14 @@ def column(
     return Column(name, type, comment, nullable, sameness, names_videos)
 
 
+def task() -> Column:
+    return column("task", "string", "which label tree: category, domain", nullable=False)
+
+
+def label(comment: str = "which label of the tree") -> Column:
+    return column("label_id", "string", comment, nullable=False)
+
+
 def data_date(comment: str = "UTC day of delivery: the day's slice that this row belongs to") -> Column:
     return column("data_date", "date", comment, nullable=False)
 
