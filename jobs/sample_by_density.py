@@ -2,8 +2,8 @@
 
 The clusters of the day before are carried over, and new videos join them; all videos are clustered anew after sampling.recluster_days
 days, once sampling.recluster_share of them came since, or where an encoder changed. A cluster keeps its id either way.
-Of more than sampling.rows_max videos so many are clustered and chosen from, always the same ones; each other video joins the cluster
-of its nearest neighbour among them, on Spark.
+Of more than sampling.rows_max videos all are clustered on Spark; so many, always the same ones, are chosen from and stand for the others
+from day to day: new clusters are found among them, and each other new video joins the cluster of its nearest neighbour among them.
 
 Reads   silver.features, silver.text_features, silver.video_text, silver.copies, silver.labels, bronze.label_exports (as of the day),
         gold.clusters, gold.cluster_days (the day before), gold.sample_batch, gold.active_batch (before the day: nothing is chosen twice);
@@ -26,12 +26,11 @@ from pyspark.sql import functions as F
 from reelhouse import tables
 from reelhouse.features import layout_of, pooled_vectors, to_numpy
 from reelhouse.sampling import NOISE, DensityClusters, DensitySample, sample_by_density
-from reelhouse.sampling.assignment import ClusterIndex, assign_clusters
 from reelhouse.sampling.candidates import groups_and_covered, place_at_most, served_version, settled_videos
-from reelhouse.sampling.carrying import EarlierClusters, place_videos, why_anew
+from reelhouse.sampling.carrying import EarlierClusters, why_anew
 from reelhouse.sampling.coverage import Quota
+from reelhouse.sampling.days import Videos, place_all
 from reelhouse.sampling.drift import ClusterBefore, ClusterToday, cluster_days, sizes_and_exemplars
-from reelhouse.sampling.identity import Identity, match_clusters
 from reelhouse.sampling.quotas import kinds_of, roots_of, share_quota
 from reelhouse.sampling.words import characteristic_words
 
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
     from reelhouse.run import Run
+    from reelhouse.sampling.identity import Identity
     from reelhouse.settings import SamplingSettings
     from reelhouse.tables import Table
 
@@ -89,42 +89,32 @@ def main(run: Run) -> None:
     fits, left_out = place_at_most(known, settings.rows_max)
     ids, vectors = to_numpy(pooled_vectors(features.where(fits), texts.where(fits), layout))
 
-    earlier = EarlierClusters.of(run.previous(tables.CLUSTERS).where(fits))
+    def vectors_of(some: DataFrame) -> DataFrame:
+        on = {"on": "video_id", "how": "left_semi"}
+        return pooled_vectors(features.join(some, **on), texts.join(some, **on), layout)
+
+    before = run.previous(tables.CLUSTERS).where("features_version is not null")  # rows of before there were such ids don't count
+    earlier = EarlierClusters.of(before.where(fits))
     share, days = settings.recluster_share, settings.recluster_days
     anew = why_anew(earlier, ids, features_version=layout.id, day=run.date, share_max=share, days_max=days)
-    placed = place_videos(ids, vectors, earlier, anew, day=run.date, minimum_size=settings.minimum_cluster_size, seed=run.seed)
-    labels, density = placed.clusters.labels, placed.clusters.density
-    identity = match_clusters(earlier.ids, earlier.names, ids, labels, day=run.date)
-    names = identity.of(labels)
-    rows = {
-        "video_id": ids,
-        "cluster_id": names,
-        "density": density,
-        "is_noise": labels == NOISE,
-        "placed_on": placed.placed_on.astype(object),
-    }
-    clustered = _frame(run, tables.CLUSTERS, pd.DataFrame(rows))
-    run.note(_told(ids, earlier, names, anew))
-    run.metric("noise_share", (labels == NOISE).mean() if len(labels) else 0.0)
-    if left_out:
-        run.note(f"sampling.rows_max is {settings.rows_max:,}: {left_out:,} more videos joined the cluster of their nearest neighbour")
-        index = run.spark.sparkContext.broadcast(ClusterIndex.of(vectors, names, density, seed=run.seed).to_bytes())
-        others = assign_clusters(pooled_vectors(features.where(~fits), texts.where(~fits), layout), index)
-        clustered = clustered.unionByName(others.withColumn("placed_on", F.lit(run.date)))
-    clustered = run.keep(clustered.withColumn("features_version", F.lit(layout.id)))
+    videos = Videos(ids, vectors, known, fits, left_out, vectors_of)
+    found = place_all(videos, before, earlier, anew, day=run.date, minimum_size=settings.minimum_cluster_size, seed=run.seed, keep=run.keep)
+    clustered = run.keep(found.rows.withColumn("features_version", F.lit(layout.id)))
+    run.note(_told(ids, earlier, found.names, anew, left_out, settings.rows_max))
+    run.metric("noise_share", (found.held.labels == NOISE).mean() if len(ids) else 0.0)
 
     earlier_batches = run.before(tables.SAMPLE_BATCH), run.before(tables.ACTIVE_BATCH)
     settled = settled_videos(settings.task, run.current(tables.LABELS), run.upto(tables.LABEL_EXPORTS), *earlier_batches)
     groups, covered = groups_and_covered(ids, known.where(fits), run.current(tables.COPIES), settled)
-    batch = build(ids, vectors, placed.clusters, groups, covered, _quotas(run, ids, fits), settings, run.seed)
+    batch = build(ids, vectors, found.held, groups, covered, _quotas(run, ids, fits), settings, run.seed)
     # the days first: a day that has gold.clusters has both, which the next day builds on
-    run.publish(tables.CLUSTER_DAYS, _cluster_days(run, identity, clustered, earlier))
+    run.publish(tables.CLUSTER_DAYS, _cluster_days(run, found.identity, clustered, earlier))
     run.publish(tables.CLUSTERS, clustered)
     run.publish(tables.SAMPLE_BATCH, _frame(run, tables.SAMPLE_BATCH, batch))
 
 
 def _cluster_days(run: Run, identity: Identity, clustered: DataFrame, earlier: EarlierClusters) -> DataFrame:
-    """gold.cluster_days. What is collected is a row a cluster: at most sampling.rows_max / sampling.minimum_cluster_size."""
+    """gold.cluster_days. What is collected is a row a cluster."""
     texts = run.current(tables.VIDEO_TEXT).select("video_id", "tokens")
     words = {r.cluster_id: r.words for r in characteristic_words(clustered, texts).collect()}
     today = {
@@ -141,12 +131,17 @@ def _cluster_days(run: Run, identity: Identity, clustered: DataFrame, earlier: E
     return run.spark.createDataFrame([tuple(row[name] for name in schema.names) for row in rows], schema)
 
 
-def _told(ids: np.ndarray, earlier: EarlierClusters, names: np.ndarray, anew: str | None) -> str:
-    if anew is not None:
-        return f"all {len(ids):,} videos were clustered: {anew}"
+def _told(ids: np.ndarray, earlier: EarlierClusters, names: np.ndarray, anew: str | None, left_out: int, rows_max: int) -> str:
     new = ~np.isin(ids, earlier.ids, assume_unique=True)
     inside = np.array([name is not None for name in names[new].tolist()], bool)
-    return f"the clusters were carried over; of {int(new.sum()):,} new videos {int(inside.sum()):,} are in one"
+    if not left_out:
+        if anew is not None:
+            return f"all {len(ids):,} videos were clustered: {anew}"
+        return f"the clusters were carried over; of {int(new.sum()):,} new videos {int(inside.sum()):,} are in one"
+    more = f"sampling.rows_max is {rows_max:,}: none of {left_out:,} more videos was chosen"
+    if anew is not None:
+        return f"all {len(ids) + left_out:,} videos were clustered, on Spark: {anew}; {more}"
+    return f"the clusters were carried over; of {int(new.sum()):,} new videos that were looked at {int(inside.sum()):,} are in one; {more}"
 
 
 def _quotas(run: Run, ids: np.ndarray, fits: Column) -> list[Quota]:

@@ -13,6 +13,7 @@ from reelhouse import tables
 from reelhouse.run import StepAside
 from reelhouse.sampling import density_clusters
 from reelhouse.sampling.coverage import Quota
+from reelhouse.sampling.drift import change_of_size
 from tests.jobs.small_lake import DAY, NEXT, SmallLake, _features, _label
 
 LATER = dt.date(2026, 1, 4)
@@ -180,35 +181,75 @@ def test_a_quota_bounds_what_a_day_of_delivery_and_a_root_of_the_label_tree_may_
     )
 
 
-def test_of_too_many_videos_the_others_join_the_cluster_of_their_nearest_neighbour(spark: SparkSession, tmp_path: Path) -> None:
-    lake = SmallLake(spark, tmp_path, sampling__rows_max=24, **GROUPS).plant(40, labelled=False)
-    record = lake.do(sample_by_density)
-    assert record.note == (
-        "all 24 videos were clustered: there are no earlier clusters; "
-        "sampling.rows_max is 24: 16 more videos joined the cluster of their nearest neighbour"
+def held(spark: SparkSession, lake: SmallLake, day: dt.date, rows_max: int) -> set[str]:
+    """The videos that one process holds: those of least hash."""
+    rows = (
+        spark.createDataFrame([(v,) for v in state(lake, day)], "video_id string").selectExpr("video_id", "xxhash64(video_id) h").collect()
     )
-    clusters = {r.video_id: r for r in lake.rows(tables.CLUSTERS)}
-    assert sorted(clusters) == [f"v{i:03d}" for i in range(40)]
-    names = [f"v{i:03d}" for i in range(40)]
-    hashed = spark.createDataFrame([(v,) for v in names], "video_id string").selectExpr("video_id", "xxhash64(video_id) h").collect()
-    clustered = {r.video_id for r in sorted(hashed, key=lambda r: r.h)[:24]}
-    # all videos of a cluster are of one of the four planted kinds
-    found = {r.video_id: r.cluster_id for r in clusters.values() if r.cluster_id is not None}
-    days = {r.cluster_id: r for r in lake.rows(tables.CLUSTER_DAYS)}
-    assert set(found.values()) == set(days)
-    assert all(found[r.exemplar_video_id] == name for name, r in days.items())
-    assert {name: r["size"] for name, r in days.items()} == {name: list(found.values()).count(name) for name in days}
-    assert {r.video_id for r in lake.rows(tables.SAMPLE_BATCH)} <= clustered
-    joined = set(found) - clustered
-    assert len(joined) >= 8
-    assert all(int(video[1:]) % 4 == int(days[name].exemplar_video_id[1:]) % 4 for video, name in found.items())
-    again = sorted(lake.rows(tables.CLUSTERS))
-    lake.do(sample_by_density)
-    assert sorted(lake.rows(tables.CLUSTERS)) == again
-    # the day after, with nothing new, all of it is as it was
-    lake.do(sample_by_density, NEXT)
-    assert state(lake, NEXT) == state(lake, DAY)
-    assert {r.change for r in lake.rows(tables.CLUSTER_DAYS, NEXT)} == {"kept"}
+    return {r.video_id for r in sorted(rows, key=lambda r: r.h)[:rows_max]}
+
+
+def test_more_videos_than_one_process_holds_have_the_same_clusters(spark: SparkSession, tmp_path: Path) -> None:
+    first, then = (
+        {"a": range(14), "b": range(12), "c": range(10), "x": range(2)},
+        {"a": range(14, 17), "c": range(10, 12), "x": range(2, 3)},
+    )
+    shape = {"sampling__minimum_cluster_size": 8, "sampling__budget": 12, "sampling__recluster_share": 0.6}
+    few, all_ = SmallLake(spark, tmp_path / "few", sampling__rows_max=10, **shape), SmallLake(spark, tmp_path / "all", **shape)
+    for lake in (few, all_):
+        deliver(lake, DAY, **first)
+    record = few.do(sample_by_density)
+    all_.do(sample_by_density)
+    assert record.note == (
+        "all 38 videos were clustered, on Spark: there are no earlier clusters; sampling.rows_max is 10: none of 28 more videos was chosen"
+    )
+    inside = held(spark, few, DAY, 10)
+    assert {v[0] for v in inside} == {"a", "b", "c"}
+    assert sum(v[0] == "c" for v in inside) < 8, "too few to be a cluster by themselves"
+    assert told(few, DAY) == told(all_, DAY) == {"cat": ("born", 0, 14, "a"), "soup": ("born", 0, 12, "b"), "goal": ("born", 0, 10, "c")}
+    assert state(few, DAY) == state(all_, DAY)
+    rows = [{r.video_id: (r.is_noise, round(r.density, 5), r.placed_on) for r in lake.rows(tables.CLUSTERS)} for lake in (few, all_)]
+    assert rows[0] == rows[1]
+    batch = {r.video_id for r in few.rows(tables.SAMPLE_BATCH)}
+    assert batch
+    assert batch <= inside
+
+    # carried over: each keeps its place, and what is new joins; a cluster goes on though none of its videos is held any more
+    gone = {v for v in inside if v[0] == "c"}
+    for lake in (few, all_):
+        deliver(lake, NEXT, **then)
+        lake.write(tables.DELETIONS, [{"video_id": v} for v in gone], NEXT)
+    record = few.do(sample_by_density, NEXT)
+    assert record.note.startswith("the clusters were carried over; of ")
+    before, after = state(few, DAY), state(few, NEXT)
+    assert {v: c for v, c in after.items() if v in before} == {v: c for v, c in before.items() if v not in gone}
+    assert {after[f"a{n:03d}"] for n in then["a"]} == {before["a000"]}
+    assert {after[f"c{n:03d}"] for n in then["c"]} == {before["c000"]}
+    assert not {v for v in before if v[0] == "c"} & held(spark, few, NEXT, 10)
+    goal = 12 - len(gone)
+    assert told(few, NEXT) == {
+        "cat": ("grown", 14, 17, "a"),
+        "soup": ("kept", 12, 12, "b"),
+        "goal": (change_of_size(goal, 10), 10, goal, "c"),
+    }
+    placed = {r.video_id: r.placed_on for r in few.rows(tables.CLUSTERS, NEXT)}
+    assert {v for v, day in placed.items() if day == NEXT} == {f"{kind}{n:03d}" for kind, numbers in then.items() for n in numbers}
+
+    # of goal seven are left: it is a cluster no more
+    left = sorted(v for v in after if v[0] == "c")
+    few.write(tables.DELETIONS, [{"video_id": v} for v in left[7:]], LATER)
+    few.do(sample_by_density, LATER)
+    assert {v: c for v, c in state(few, LATER).items() if v[0] == "c"} == dict.fromkeys(left[:7])
+    assert told(few, LATER)["goal"] == ("dying", goal, 0, "-")
+
+    # another encoder: anew, on Spark, and the ids are kept
+    deliver(few, LAST, "v2", a=range(17), b=range(12), x=range(3))
+    record = few.do(sample_by_density, LAST)
+    assert "clustered, on Spark: the vectors are of other encoders" in record.note
+    assert {v: c for v, c in state(few, LAST).items() if v[0] in "ab"} == {v: c for v, c in after.items() if v[0] in "ab"}
+    again = {table: sorted(few.rows(table, LAST)) for table in (tables.CLUSTERS, tables.CLUSTER_DAYS, tables.SAMPLE_BATCH)}
+    few.do(sample_by_density, LAST)
+    assert {table: sorted(few.rows(table, LAST)) for table in again} == again
 
 
 def test_rows_of_before_clusters_had_ids_do_not_count(spark: SparkSession, tmp_path: Path) -> None:

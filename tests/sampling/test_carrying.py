@@ -53,6 +53,14 @@ def test_new_videos_join_and_all_others_stay_as_they_are() -> None:
     assert found.anew == ""
 
 
+def test_videos_that_are_elsewhere_count_before_a_cluster_is_dissolved() -> None:
+    before, ids, vectors = earlier(), IDS[1:], VECTORS[1:]  # of A two are left here
+    assert [c for c in named(before, ids, placed(before, ids, vectors)).values() if c == "A"] == []
+    for others, here in ((1, ["A", "A"]), (0, [])):
+        found = place_videos(ids, vectors, before, None, day=DAY, minimum_size=3, seed=0, elsewhere={"A": others, "Z": 9})
+        assert [c for c in named(before, ids, found).values() if c == "A"] == here
+
+
 def test_a_dense_region_that_fits_nowhere_is_born_and_may_take_an_older_stray_with_it() -> None:
     ids, vectors = with_new(40.1, 40.2, 40.3, 90.0)
     found = placed(earlier(), ids, vectors)

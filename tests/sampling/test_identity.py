@@ -5,9 +5,10 @@ import datetime as dt
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyspark.sql import SparkSession
 
 from reelhouse.sampling.density import NOISE
-from reelhouse.sampling.identity import Identity, match_clusters
+from reelhouse.sampling.identity import Identity, Overlaps, identify, match_clusters
 
 DAY = dt.date(2026, 1, 2)
 
@@ -141,3 +142,20 @@ def test_up_to_three_parts_leave_the_id_with_the_largest_and_up_to_three_merge_i
         assert [name == "W" for name in found.names] == [place == largest for place in range(len(sizes))]
     else:
         assert found.names == ["ABC"[largest]]
+
+
+def test_overlaps_counted_on_spark_give_the_same_ids(spark: SparkSession) -> None:
+    rng = np.random.default_rng(5)
+    before_ids, ids = np.array([f"v{n:03d}" for n in range(300)]), np.array([f"v{n:03d}" for n in range(60, 400)])
+    was = np.minimum(np.arange(300) // 40, 6) - 1  # six clusters and some noise
+    labels = rng.permutation(7)[(np.arange(60, 400) // 50) % 7] - 1
+    labels[rng.random(340) < 0.1] = NOISE
+    names = np.array([None, *"ABCDEF"], object)[was + 1]
+    before = spark.createDataFrame(list(zip(before_ids.tolist(), names.tolist(), strict=True)), "video_id string, cluster_id string")
+    rows = [(v, None if label == NOISE else label) for v, label in zip(ids.tolist(), labels.tolist(), strict=True)]
+    found = spark.createDataFrame(rows, "video_id string, cluster int").repartition(3)
+    here = match_clusters(before_ids, names, ids, labels, day=DAY)
+    assert {"kept", "born"} <= set(here.relations)
+    assert identify(Overlaps.on_spark(before, found), day=DAY) == here
+    nothing = spark.createDataFrame([], "video_id string, cluster_id string")
+    assert identify(Overlaps.on_spark(nothing, found), day=DAY) == match_clusters(ids[:0], names[:0], ids, labels, day=DAY)

@@ -8,7 +8,9 @@ since. Clusters stay what they are meanwhile, and a day costs an index of at mos
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 # Of each cluster so many times minimum_size videos, from its densest to its loosest, stand for it where stray videos are clustered. With
 # none, strays between clusters are found to be clusters of their own; with all, the same clusters are found as with 2.
 _STAND_FOR_A_CLUSTER = 2
+_NOWHERE: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -84,14 +87,23 @@ def why_anew(
 
 
 def place_videos(
-    ids: np.ndarray, vectors: np.ndarray, earlier: EarlierClusters, anew: str | None, *, day: dt.date, minimum_size: int, seed: int
+    ids: np.ndarray,
+    vectors: np.ndarray,
+    earlier: EarlierClusters,
+    anew: str | None,
+    *,
+    day: dt.date,
+    minimum_size: int,
+    seed: int,
+    elsewhere: Mapping[str, int] = _NOWHERE,
 ) -> PlacedVideos:
-    """The density clusters of the day. anew: see why_anew.
+    """The density clusters of the day. anew: see why_anew. elsewhere: how many videos that are not among these a cluster has besides.
 
     ids (n,) str sorted, each once; vectors (n, d), rows of length 1 for cosine. Carried over, a video that the earlier day knew keeps its
     cluster and density; a new one joins the cluster of its nearest neighbour among those, as far as that reaches, and has its density.
-    A cluster of which fewer than minimum_size are left is dissolved. Then the videos that are in none are clustered, together with some
-    that stand for each cluster: a dense region among them of which at least half came since all were clustered is a new cluster.
+    A cluster of which fewer than minimum_size are left, here and elsewhere, is dissolved. Then the videos that are in none are clustered,
+    together with some that stand for each cluster: a dense region among them of which at least half came since all were clustered is a
+    new cluster.
     """
     vectors = check_vectors(vectors)
     today = np.datetime64(day, "D")
@@ -110,7 +122,8 @@ def place_videos(
         index = ClusterIndex.of(vectors[known], _named(names, labels[known]), density[known], seed=seed)
         joined, density[~known] = index.assign(vectors[~known])
         labels[~known] = [number.get(name, NOISE) for name in joined.tolist()]
-    sizes = np.bincount(labels[labels != NOISE], minlength=len(names))
+    besides = np.array([elsewhere.get(name, 0) for name in names], np.int64)
+    sizes = np.bincount(labels[labels != NOISE], minlength=len(names)) + besides
     labels[np.isin(labels, np.flatnonzero(sizes < minimum_size))] = NOISE
     came_since = placed_on > earlier.placed_on.min()
     clusters, born = _with_new(vectors, labels, density, known, came_since, minimum_size, seed)

@@ -100,13 +100,13 @@ class Overlaps:
         number = {name: i for i, name in enumerate(old)}
         was = np.array([number.get(name, NOISE) for name in common["cluster_id"].to_pylist()], np.int64)
         now, times = common["cluster"].fill_null(NOISE).to_numpy().astype(np.int64), common["count"].to_numpy()
-        sizes = [np.zeros(len(old), np.int64), np.zeros(len(table), np.int64)]
-        for total, label in zip(sizes, (was, now), strict=True):
+        was_size, now_size = np.zeros(len(old), np.int64), np.zeros(len(table), np.int64)
+        for total, label in ((was_size, was), (now_size, now)):
             np.add.at(total, label[label != NOISE], times[label != NOISE])
         both = np.flatnonzero((was != NOISE) & (now != NOISE))
         both = both[np.lexsort((now[both], was[both]))]
         first = np.argsort(np.argsort(np.array(table["first"].to_pylist(), dtype=str), kind="stable"), kind="stable")
-        return cls(old, *sizes, was[both], now[both], times[both], table["size"].to_numpy(), first)
+        return cls(old, was_size, now_size, was[both], now[both], times[both], table["size"].to_numpy(), first)
 
 
 def identify(seen: Overlaps, *, day: dt.date) -> Identity:
