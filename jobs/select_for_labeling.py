@@ -21,9 +21,10 @@ from pyspark.sql import functions as F
 from reelhouse import tables
 from reelhouse.features import UNTRAINED, to_numpy
 from reelhouse.sampling import select_for_labeling
-from reelhouse.sampling.candidates import groups_and_covered, keep_at_most, served_version, settled_videos
+from reelhouse.sampling.candidates import earlier_version, groups_and_covered, keep_at_most, served_version, settled_videos
 from reelhouse.sampling.cold_start import Trust, held_out_answers, trust_in
 from reelhouse.sampling.expansion import Inputs, expand, reason_of
+from reelhouse.sampling.uncertainty import disagreement_uncertainty, entropy_uncertainty
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -48,20 +49,24 @@ def build(
     strategy: str,
     budget: int,
     seed: int,
+    uncertainty: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Rows of gold.active_batch, ranked from 1, without data_date.
 
     ids (n,) str; vectors (n, d); tops: per video its best labels (label_id, path, probability), best first; groups (n,): copies,
     of which only the first is looked at; covered (n,) bool: settled, never chosen. strategy: DENSITY, or one of STRATEGIES.
+    uncertainty (n,): what uncertainty_by_cluster goes by, the margin if not given.
     """
     first = np.sort(np.unique(groups, return_index=True)[1])
+    if strategy == DENSITY:
+        uncertainty = np.ones(len(ids))  # where all count alike it is sampling by density
     found = select_for_labeling(
         vectors[first],
         sparse_probabilities([tops[i] for i in first.tolist()]),
         budget=budget,
         chosen=np.flatnonzero(covered[first]),
         strategy="uncertainty_by_cluster" if strategy == DENSITY else strategy,
-        uncertainty=np.ones(len(first)) if strategy == DENSITY else None,  # where all count alike it is sampling by density
+        uncertainty=None if uncertainty is None else uncertainty[first],
         seed=seed,
     )
     rows = first[found.indices]
@@ -144,7 +149,29 @@ def by_model(run: Run, version: str, labels: DataFrame, copies: DataFrame, settl
     covered |= np.isin(groups, groups[np.isin(ids, earlier["video_id"].to_numpy(str))])
     top_of = {row.video_id: [entry.asDict() for entry in row.top or []] for row in tops.toLocalIterator()}
     of_ids = [top_of[video] for video in ids.tolist()]
-    return build(ids, matrix, of_ids, groups, covered, settings.task, strategy, settings.active_budget - len(earlier), run.seed)
+    unsure = _uncertainty(run, version, kept, ids, of_ids) if strategy == "uncertainty_by_cluster" else None
+    return build(ids, matrix, of_ids, groups, covered, settings.task, strategy, settings.active_budget - len(earlier), run.seed, unsure)
+
+
+def _uncertainty(run: Run, version: str, kept: DataFrame, ids: np.ndarray, tops: list[Top]) -> np.ndarray | None:
+    """What sampling.uncertainty asks for, (n,); None for the margin, also where two models can't be compared."""
+    settings = run.settings.sampling
+    if settings.uncertainty == "margin":
+        return None
+    if settings.uncertainty == "entropy":
+        return entropy_uncertainty(sparse_probabilities(tops))
+    earlier = earlier_version(run.before(tables.SERVING), version)
+    of_model = (F.col("model_version") == earlier) & (F.col("task") == settings.task)
+    said = run.previous(tables.PREDICTIONS).where(of_model).join(kept, on="video_id", how="left_semi").select("video_id", "top")
+    top_of = {row.video_id: [entry.asDict() for entry in row.top or []] for row in said.toLocalIterator()}
+    both = np.array([video in top_of for video in ids.tolist()], bool)
+    if 2 * both.sum() < len(ids):
+        run.note(f"{both.sum():,} of {len(ids):,} videos have predictions of a model served before {version}: the margin chooses")
+        return None
+    of_both = sparse_probabilities([*tops, *(top_of.get(video, []) for video in ids.tolist())])
+    unsure = disagreement_uncertainty([of_both[: len(ids)], of_both[len(ids) :]])
+    unsure[~both] = unsure[both].mean()
+    return unsure
 
 
 def _trust(run: Run, version: str, tops: DataFrame, labels: DataFrame) -> Trust:

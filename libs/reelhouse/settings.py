@@ -141,6 +141,7 @@ class SamplingSettings(Section):
     domain_share_max: Share
     day_share_max: Share
     strategy: Literal["random", "entropy", "margin", "coreset", "badge", "typiclust", "uncertainty_by_cluster"]
+    uncertainty: Literal["margin", "entropy", "disagreement"]
     cold_start_p_max: Share
     rare_labels: Count
     rare_share: Share

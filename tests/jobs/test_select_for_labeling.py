@@ -1,6 +1,7 @@
 """select_for_labeling on a real lake, and its builder by hand."""
 
 import datetime as dt
+import math
 from pathlib import Path
 from typing import Any, get_args
 
@@ -130,6 +131,42 @@ def test_the_least_sure_videos_of_yesterdays_model_that_are_not_settled(lake: Sm
     assert record.note == (
         "of 12 labels that the model did not learn from it gets 7 wrong, and is less sure of those with AUROC 0.94 (p = 0.0073)"
     )
+
+
+def entropy(*p: float) -> float:
+    return -sum(x * math.log(x) for x in p if x > 0)
+
+
+def test_what_counts_as_unsure_may_be_entropy_or_how_far_two_models_differ(lake: SmallLake) -> None:
+    tops = lake.lake.read(tables.PREDICTIONS).where("model_version = 'm1' AND video_id != 'v010'")
+    rows = [r.asDict(recursive=True) for r in tops.collect()]
+    lake.write(tables.PREDICTIONS, [r | {"top": [tuple(e.values()) for e in r["top"]]} for r in rows], model_version="m1")
+    kept = lake.lake.read(tables.EMBEDDINGS).where("model_version = 'm2'")
+    ids = np.array(sorted(r.video_id for r in kept.collect()))
+    sure = {f"v{i:03d}": (0.5 + i / 50, 0.5 + (19 - i) / 50) for i in range(20)} | {f"w{i}": (0.5 + i / 20,) * 2 for i in range(10)}
+    served = [top(sure[v][1], 0.04) for v in ids.tolist()]
+
+    def asked(how: str) -> np.ndarray | None:
+        run = again(lake, sampling__uncertainty=how).run("select_for_labeling", dt.date(2026, 1, 4))
+        return select_for_labeling._uncertainty(run, "m2", kept, ids, served)
+
+    assert asked("margin") is None
+    assert asked("entropy") == pytest.approx([entropy(p, 0.04, 0.96 - p) for _, p in (sure[v] for v in ids)], abs=1e-6)
+    mean = {v: (p + q) / 2 for v, (p, q) in sure.items()}
+    apart = {v: entropy(m, 0.04, 0.96 - m) - sum(entropy(p, 0.04, 0.96 - p) for p in sure[v]) / 2 for v, m in mean.items()}
+    del apart["v010"]  # that the earlier model says nothing of counts as the others do on average
+    apart["v010"] = float(np.mean(list(apart.values())))
+    assert asked("disagreement") == pytest.approx([apart[v] for v in ids], abs=1e-6)
+    assert apart["v000"] > 0.1
+
+
+def test_without_an_earlier_model_there_is_no_disagreement_and_the_margin_chooses(lake: SmallLake) -> None:
+    values = {"sampling__strategy": "uncertainty_by_cluster", "sampling__cold_start_p_max": 1.0}
+    record = again(lake, sampling__uncertainty="disagreement", **values).do(select_for_labeling, NEXT)
+    assert "0 of 30 videos have predictions of a model served before m1: the margin chooses" in record.note
+    rows = sorted(lake.rows(tables.ACTIVE_BATCH, NEXT))
+    again(lake, sampling__uncertainty="margin", **values).do(select_for_labeling, NEXT)
+    assert sorted(lake.rows(tables.ACTIVE_BATCH, NEXT)) == rows
 
 
 @pytest.mark.parametrize("unknown", ["what it learned", "where it errs"])

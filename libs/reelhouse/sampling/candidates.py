@@ -17,6 +17,13 @@ def served_version(serving: DataFrame) -> str | None:
     return newest.model_version if newest else None
 
 
+def earlier_version(serving: DataFrame, served: str) -> str | None:
+    """The model that was served before `served`, by ops.serving; None without any."""
+    from pyspark.sql import functions as F
+
+    return served_version(serving.where(F.col("model_version") != served))
+
+
 def settled_videos(task: str, labels: DataFrame, exports: DataFrame, *batches: DataFrame) -> DataFrame:
     """video_id of every video that needs no (further) choosing for a task, once each.
 
