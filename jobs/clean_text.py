@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 
 from reelhouse import tables
 from reelhouse.run import Run
-from reelhouse.settings import TextSettings
+from reelhouse.sections import TextSettings
 from reelhouse.text.frames import lines_in_order, one_row_a_video, with_clean_text
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from reelhouse.labels import Taxonomy
     from reelhouse.run import Run
-    from reelhouse.settings import NoiseSettings
+    from reelhouse.sections import NoiseSettings
     from reelhouse.tables import Table
 
 # Not the run's seed: a label's verdict should change when labels or vectors do, not because another day has come.

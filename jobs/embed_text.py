@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from reelhouse import tables
 from reelhouse.run import Run
 from reelhouse.sampling.candidates import keep_at_most
-from reelhouse.settings import TextSettings
+from reelhouse.sections import TextSettings
 from reelhouse.text.encoder import TextEncoder
 from reelhouse.text.frames import with_text_vectors
 

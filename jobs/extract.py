@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from reelhouse import tables
-from reelhouse.settings import VideoSettings
+from reelhouse.sections import VideoSettings
 from reelhouse.video import extract_videos, features_of, frames_of, ocr_of, refused_of, videos_of
 
 if TYPE_CHECKING:

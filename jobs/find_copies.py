@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from reelhouse.run import Run
-    from reelhouse.settings import CopySettings
+    from reelhouse.sections import CopySettings
 
 
 def build(

@@ -18,7 +18,7 @@ from pyspark.sql import Row
 from reelhouse import tables
 from reelhouse.errors import SettingsError
 from reelhouse.run import Run
-from reelhouse.settings import TagSettings
+from reelhouse.sections import TagSettings
 from reelhouse.tags import Proposal, Review, Tag, find_by_patterns, fold_library, mine_patterns, normal_form
 from reelhouse.tags.counting import count_ngrams
 from reelhouse.tags.frames import documents, hashtag_videos

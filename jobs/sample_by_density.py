@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from reelhouse.run import Run
     from reelhouse.sampling.identity import Identity
-    from reelhouse.settings import SamplingSettings
+    from reelhouse.sections import SamplingSettings
     from reelhouse.tables import Table
 
 

@@ -25,7 +25,8 @@ from reelhouse.lake.environment import Environment, installed
 from reelhouse.lake.trouble import written_again
 from reelhouse.pipeline import begun
 from reelhouse.scratch import cache_folder
-from reelhouse.settings import CONF, Settings, memory_bytes
+from reelhouse.sections import memory_bytes
+from reelhouse.settings import CONF, Settings
 
 Level = Literal["ok", "warning", "wrong"]
 JAVA_MIN = 17

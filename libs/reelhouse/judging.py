@@ -19,7 +19,7 @@ from reelhouse.models import load
 from reelhouse.models.inference import score
 from reelhouse.run import Run, seed_of
 from reelhouse.sampling.candidates import keep_at_most
-from reelhouse.settings import GateSettings
+from reelhouse.sections import GateSettings
 from reelhouse.training.evaluation import figures_of, majority_accuracy, slices_of
 from reelhouse.training.fit import SnapshotFacts
 from reelhouse.training.gates import Comparison, SliceFigures, compare

@@ -18,7 +18,7 @@ from http.client import HTTPException
 from typing import Literal
 from urllib.error import HTTPError
 
-from reelhouse.settings import AlertSettings
+from reelhouse.sections import AlertSettings
 
 _REFUSED = "select rule, row_key, reason from ops.quarantine where data_date = '{date}'"
 # by the error's name, with which the note of a failed run begins

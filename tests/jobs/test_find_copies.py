@@ -9,7 +9,7 @@ from PIL import Image
 from jobs import find_copies
 from jobs.find_copies import build, in_order_of_arrival, regroup
 from reelhouse import tables
-from reelhouse.settings import CopySettings
+from reelhouse.sections import CopySettings
 from tests.jobs.small_lake import SmallLake
 
 DAY_BEFORE, DAY = dt.date(2026, 1, 1), dt.date(2026, 1, 2)

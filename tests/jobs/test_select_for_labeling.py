@@ -10,11 +10,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs import select_for_labeling
-from reelhouse import settings as settings_module
 from reelhouse import tables
 from reelhouse.labels import Taxonomy
 from reelhouse.run import StepAside
 from reelhouse.sampling import STRATEGIES
+from reelhouse.sections import SamplingSettings
 from tests.jobs.small_lake import DAY, NEXT, TREE, SmallLake, _label
 
 
@@ -54,7 +54,7 @@ def test_by_density_it_does_not_matter_what_the_model_is_sure_of() -> None:
 
 
 def test_every_strategy_can_be_set_and_is_known_to_ask_for_certainty_or_not() -> None:
-    assert set(get_args(settings_module.SamplingSettings.model_fields["strategy"].annotation)) == set(STRATEGIES)
+    assert set(get_args(SamplingSettings.model_fields["strategy"].annotation)) == set(STRATEGIES)
     assert set(STRATEGIES) - select_for_labeling.BY_UNCERTAINTY == {"random", "coreset", "typiclust"}
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from reelhouse import settings as settings_module
-from reelhouse.settings import VideoSettings
+from reelhouse.sections import VideoSettings
 from reelhouse.video import decode, probe
 from reelhouse.video.reading import Extracted, Reader
 from tests.video.made_videos import corner_marked, level, tone, write_video

@@ -16,7 +16,8 @@ from reelhouse.labelling.guard import LOOPBACK
 from reelhouse.labelling.inbox import AnswerLog
 from reelhouse.labelling.queue import QueuedVideo
 from reelhouse.labels import Taxonomy
-from reelhouse.settings import LabellingSettings, Settings, SourceSettings
+from reelhouse.sections import LabellingSettings, SourceSettings
+from reelhouse.settings import Settings
 
 TOKEN_LETTERS_MIN = 16
 _END_SECONDS = 2  # a video that is being sent may go on for so long after the end was asked for

@@ -19,7 +19,7 @@ from reelhouse.settings import plain_secrets
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from reelhouse.settings import SparkSettings
+    from reelhouse.sections import SparkSettings
 
 _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",

@@ -20,7 +20,7 @@ from reelhouse.report.reading import read_report
 
 if TYPE_CHECKING:
     from reelhouse.lake import Lake
-    from reelhouse.settings import ReportSettings
+    from reelhouse.sections import ReportSettings
 
 FOLDER = "reports"
 INDEX = "index.html"

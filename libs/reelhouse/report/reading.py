@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
     from reelhouse.lake import Lake
-    from reelhouse.settings import ReportSettings
+    from reelhouse.sections import ReportSettings
 
 _SECONDS = (5, 15, 30, 60, 180)  # edges of the plot of durations
 _TENTHS = 10

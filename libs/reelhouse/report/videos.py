@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from reelhouse.lake import Lake
-    from reelhouse.settings import ReportSettings
+    from reelhouse.sections import ReportSettings
 
 TITLES = {
     "arrived": "Arrived",

@@ -16,7 +16,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from reelhouse.settings import SamplingSettings
+    from reelhouse.sections import SamplingSettings
     from reelhouse.tables import Table
 
 _Z = 1.645  # the lower end of a two-sided 90 % interval: 95 % of the time the precision is above it

@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 
 from reelhouse.errors import ManifestError, SettingsError, StorageError
-from reelhouse.settings import SourceSettings
+from reelhouse.sections import SourceSettings
 from reelhouse.sources.columns import KINDS, VIDEOS, FileKind
 from reelhouse.sources.heads import check_head
 from reelhouse.sources.media import inside

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from reelhouse.settings import SourceSettings
+from reelhouse.sections import SourceSettings
 from reelhouse.sources.columns import KINDS, VIDEOS, FileKind
 from reelhouse.sources.deliveries import BARE_BATCH, DeliveredFile, Delivery
 from reelhouse.sources.media import hash_media, inside

@@ -23,7 +23,8 @@ from reelhouse import tables
 from reelhouse.errors import ServerError, SettingsError
 from reelhouse.lake import Lake, catalog, start_session
 from reelhouse.lake.environment import installed
-from reelhouse.settings import Settings, SqlServerSettings
+from reelhouse.sections import SqlServerSettings
+from reelhouse.settings import Settings
 from reelhouse.sql_server.boundary import forbid_writes
 from reelhouse.sql_server.guard import take_questions_only
 

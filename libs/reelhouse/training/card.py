@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reelhouse.settings import TrainingSettings
+from reelhouse.sections import TrainingSettings
 from reelhouse.training.fit import SnapshotFacts
 from reelhouse.training.gates import Comparison, SliceFigures
 from reelhouse.training.version import code_hash

@@ -11,7 +11,7 @@ from typing import Any
 from reelhouse.errors import TrainingError
 from reelhouse.features import Layout
 from reelhouse.models.config import ModelConfig
-from reelhouse.settings import TrainingSettings
+from reelhouse.sections import TrainingSettings
 from reelhouse.training.launcher import Launch, launcher_of, run_ranks
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from reelhouse.settings import GateSettings
+from reelhouse.sections import GateSettings
 from reelhouse.training.champion import PASSED, PROMOTED, REFUSED
 
 Outcome = Literal["held", "failed", "unsure", "too few rows"]

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from reelhouse import tables
 from reelhouse.features import Layout, assemble, layout_of
-from reelhouse.settings import TrainingSettings
+from reelhouse.sections import TrainingSettings
 from reelhouse.training.targets import Classes, choose_classes, targets_of, teaches
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import json
 from functools import cache
 from importlib.resources import files
 
-from reelhouse.settings import TrainingSettings
+from reelhouse.sections import TrainingSettings
 
 # How ranks are started and how long they may take does not change what is learned; the snapshot's id holds the settings that made it.
 _NOT_LEARNED = {"launcher", "hosts", "timeout_minutes"}

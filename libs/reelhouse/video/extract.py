@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reelhouse import tables
-from reelhouse.settings import VideoSettings
+from reelhouse.sections import VideoSettings
 from reelhouse.video.encoders import encoder_file
 from reelhouse.video.isolation import IsolatedReader
 from reelhouse.video.reading import Extracted

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Protocol
 
 from reelhouse.errors import ReelhouseError
-from reelhouse.settings import VideoSettings
+from reelhouse.sections import VideoSettings
 from reelhouse.video.opening import too_slow
 from reelhouse.video.reading import Extracted, Reader
 

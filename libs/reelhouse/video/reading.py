@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reelhouse.errors import VideoError
-from reelhouse.settings import VideoSettings
+from reelhouse.sections import VideoSettings
 from reelhouse.video import audio, images
 from reelhouse.video.choice import changes_of, choose_frames
 from reelhouse.video.decode import Sight, Sights, look_at
