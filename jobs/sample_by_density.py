@@ -2,8 +2,9 @@
 
 The clusters of the day before are carried over, and new videos join them; all videos are clustered anew after sampling.recluster_days
 days, once sampling.recluster_share of them came since, or where an encoder changed. A cluster keeps its id either way.
-Of more than sampling.rows_max videos all are clustered on Spark; so many, always the same ones, are chosen from and stand for the others
-from day to day: new clusters are found among them, and each other new video joins the cluster of its nearest neighbour among them.
+Of more than sampling.rows_max videos so many, always the same ones, are chosen from. Up to sampling.spark_rows_max are then clustered
+on Spark; from day to day those that are chosen from stand for the others: new clusters are found among them, and each other new video
+joins the cluster of its nearest neighbour among them.
 
 Reads   silver.features, silver.text_features, silver.video_text, silver.copies, silver.labels, bronze.label_exports (as of the day),
         gold.clusters, gold.cluster_days (the day before), gold.sample_batch, gold.active_batch (before the day: nothing is chosen twice);
@@ -87,6 +88,7 @@ def main(run: Run) -> None:
         run.aside("no video has a vector yet: nothing to cluster")
     known = run.keep(features.select("video_id").union(texts.select("video_id")).distinct())
     fits, left_out = place_at_most(known, settings.rows_max)
+    clustered_anew, joining = place_at_most(known, max(settings.spark_rows_max, settings.rows_max))
     ids, vectors = to_numpy(pooled_vectors(features.where(fits), texts.where(fits), layout))
 
     def vectors_of(some: DataFrame) -> DataFrame:
@@ -97,10 +99,10 @@ def main(run: Run) -> None:
     earlier = EarlierClusters.of(before.where(fits))
     share, days = settings.recluster_share, settings.recluster_days
     anew = why_anew(earlier, ids, features_version=layout.id, day=run.date, share_max=share, days_max=days)
-    videos = Videos(ids, vectors, known, fits, left_out, vectors_of)
+    videos = Videos(ids, vectors, known, fits, left_out, clustered_anew, vectors_of)
     found = place_all(videos, before, earlier, anew, day=run.date, minimum_size=settings.minimum_cluster_size, seed=run.seed, keep=run.keep)
     clustered = run.keep(found.rows.withColumn("features_version", F.lit(layout.id)))
-    run.note(_told(ids, earlier, found.names, anew, left_out, settings.rows_max))
+    run.note(_told(ids, earlier, found.names, anew, left_out, joining))
     run.metric("noise_share", (found.held.labels == NOISE).mean() if len(ids) else 0.0)
 
     earlier_batches = run.before(tables.SAMPLE_BATCH), run.before(tables.ACTIVE_BATCH)
@@ -131,17 +133,17 @@ def _cluster_days(run: Run, identity: Identity, clustered: DataFrame, earlier: E
     return run.spark.createDataFrame([tuple(row[name] for name in schema.names) for row in rows], schema)
 
 
-def _told(ids: np.ndarray, earlier: EarlierClusters, names: np.ndarray, anew: str | None, left_out: int, rows_max: int) -> str:
+def _told(ids: np.ndarray, earlier: EarlierClusters, names: np.ndarray, anew: str | None, left_out: int, joining: int) -> str:
     new = ~np.isin(ids, earlier.ids, assume_unique=True)
     inside = np.array([name is not None for name in names[new].tolist()], bool)
-    if not left_out:
-        if anew is not None:
-            return f"all {len(ids):,} videos were clustered: {anew}"
-        return f"the clusters were carried over; of {int(new.sum()):,} new videos {int(inside.sum()):,} are in one"
-    more = f"sampling.rows_max is {rows_max:,}: none of {left_out:,} more videos was chosen"
-    if anew is not None:
-        return f"all {len(ids) + left_out:,} videos were clustered, on Spark: {anew}; {more}"
-    return f"the clusters were carried over; of {int(new.sum()):,} new videos that were looked at {int(inside.sum()):,} are in one; {more}"
+    if anew is not None and not left_out:
+        return f"all {len(ids):,} videos were clustered: {anew}"
+    more = f"; {left_out:,} could not be chosen (sampling.rows_max)" if left_out else ""
+    if anew is None:
+        among = " that could be chosen" if left_out else ""
+        return f"the clusters were carried over; of {int(new.sum()):,} new videos{among} {int(inside.sum()):,} are in one{more}"
+    joined = f", but for {joining:,} that joined theirs (sampling.spark_rows_max)" if joining else ""
+    return f"all videos were clustered on Spark{joined}: {anew}{more}"
 
 
 def _quotas(run: Run, ids: np.ndarray, fits: Column) -> list[Quota]:

@@ -122,6 +122,7 @@ class SamplingSettings(Section):
     rare_share: Share
     item_precision_min: Share
     rows_max: Positive
+    spark_rows_max: Positive
 
 
 class PlanSettings(Section):

@@ -1,6 +1,7 @@
 """sample_by_density on a real lake, day after day, and its builder by hand."""
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import numpy as np
@@ -200,9 +201,7 @@ def test_more_videos_than_one_process_holds_have_the_same_clusters(spark: SparkS
         deliver(lake, DAY, **first)
     record = few.do(sample_by_density)
     all_.do(sample_by_density)
-    assert record.note == (
-        "all 38 videos were clustered, on Spark: there are no earlier clusters; sampling.rows_max is 10: none of 28 more videos was chosen"
-    )
+    assert record.note == ("all videos were clustered on Spark: there are no earlier clusters; 28 could not be chosen (sampling.rows_max)")
     inside = held(spark, few, DAY, 10)
     assert {v[0] for v in inside} == {"a", "b", "c"}
     assert sum(v[0] == "c" for v in inside) < 8, "too few to be a cluster by themselves"
@@ -220,7 +219,9 @@ def test_more_videos_than_one_process_holds_have_the_same_clusters(spark: SparkS
         deliver(lake, NEXT, **then)
         lake.write(tables.DELETIONS, [{"video_id": v} for v in gone], NEXT)
     record = few.do(sample_by_density, NEXT)
-    assert record.note.startswith("the clusters were carried over; of ")
+    assert re.fullmatch(
+        r"the clusters were carried over; of \d new videos that could be chosen \d are in one; \d\d could not .*", record.note
+    )
     before, after = state(few, DAY), state(few, NEXT)
     assert {v: c for v, c in after.items() if v in before} == {v: c for v, c in before.items() if v not in gone}
     assert {after[f"a{n:03d}"] for n in then["a"]} == {before["a000"]}
@@ -245,11 +246,16 @@ def test_more_videos_than_one_process_holds_have_the_same_clusters(spark: SparkS
     # another encoder: anew, on Spark, and the ids are kept
     deliver(few, LAST, "v2", a=range(17), b=range(12), x=range(3))
     record = few.do(sample_by_density, LAST)
-    assert "clustered, on Spark: the vectors are of other encoders" in record.note
+    assert record.note.startswith("all videos were clustered on Spark: the vectors are of other encoders; 29 could not be chosen")
     assert {v: c for v, c in state(few, LAST).items() if v[0] in "ab"} == {v: c for v, c in after.items() if v[0] in "ab"}
     again = {table: sorted(few.rows(table, LAST)) for table in (tables.CLUSTERS, tables.CLUSTER_DAYS, tables.SAMPLE_BATCH)}
     few.do(sample_by_density, LAST)
     assert {table: sorted(few.rows(table, LAST)) for table in again} == again
+    fewer = SmallLake(spark, tmp_path / "few", sampling__rows_max=10, sampling__spark_rows_max=24, **shape)
+    record = fewer.do(sample_by_density, LAST)
+    assert "clustered on Spark, but for 15 that joined theirs (sampling.spark_rows_max)" in record.note
+    assert {v: c for v, c in state(few, LAST).items() if v[0] in "ab"} == {v: c for v, c in after.items() if v[0] in "ab"}
+    assert len(state(few, LAST)) == 32
 
 
 def test_rows_of_before_clusters_had_ids_do_not_count(spark: SparkSession, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """The density clusters of one day and their ids, of all videos, of which one process holds a bounded number.
 
-Of more videos all are clustered on Spark where they are clustered anew; from then on each keeps its cluster. What one process holds
-stands for the rest: new clusters are found in it, and new videos outside of it join the cluster of their nearest neighbour in it.
-A cluster of which it has too little is stood for by some more.
+More are clustered on Spark where videos are clustered anew, up to another bound; from then on each keeps its cluster. What one process
+holds stands for the rest: new clusters are found in it, and all other videos join the cluster of their nearest neighbour in it. A cluster
+of which it has too little is stood for by some more.
 """
 
 from __future__ import annotations
@@ -46,13 +46,15 @@ class DayClusters:
 @dataclass(frozen=True)
 class Videos:
     """All videos of a day. ids (n,) str sorted and vectors (n, d): what one process holds. known: video_id of all; those that `fits`, a
-    condition on it, are held; left_out: how many are not. vectors_of: video_id and vector of some."""
+    condition on it, are held; left_out: how many are not; those that `clustered`, which are at least these, are clustered where all are
+    clustered anew. vectors_of: video_id and vector of some."""
 
     ids: np.ndarray
     vectors: np.ndarray
     known: DataFrame
     fits: Column
     left_out: int
+    clustered: Column
     vectors_of: Frames
 
 
@@ -71,7 +73,7 @@ def place_all(
     density_clusters_on_spark. Collected is a row for each held video, some for each cluster, and one for each pair of clusters of the
     two days that have a video in common."""
     if videos.left_out and anew is not None:
-        return _anew_on_spark(videos, before, day, minimum_size, keep)
+        return _anew_on_spark(videos, before, day, minimum_size, seed, keep)
     if videos.left_out:
         return _carried_on_spark(videos, before, day, minimum_size, seed, keep)
     found = place_videos(videos.ids, videos.vectors, earlier, anew, day=day, minimum_size=minimum_size, seed=seed)
@@ -91,17 +93,28 @@ def _rows(known: DataFrame, ids: np.ndarray, names: np.ndarray, found: PlacedVid
     return known.sparkSession.createDataFrame(pd.DataFrame(columns), PLACED)
 
 
-def _anew_on_spark(videos: Videos, before: DataFrame, day: dt.date, minimum_size: int, keep: Frames) -> DayClusters:
+def _anew_on_spark(videos: Videos, before: DataFrame, day: dt.date, minimum_size: int, seed: int, keep: Frames) -> DayClusters:
     from pyspark.sql import functions as F
 
-    vectors = keep(videos.vectors_of(videos.known))
+    vectors = keep(videos.vectors_of(videos.known.where(videos.clustered)))
     found = keep(density_clusters_on_spark(vectors, minimum_size=minimum_size, keep=keep))
     identity = identify(Overlaps.on_spark(before, found), day=day)
     numbered = found.sparkSession.createDataFrame(list(enumerate(identity.names)), "cluster int, cluster_id string")
-    rows = found.join(F.broadcast(numbered), on="cluster", how="left").drop("cluster").withColumn("placed_on", F.lit(day))
+    rows = found.join(F.broadcast(numbered), on="cluster", how="left").drop("cluster")
     held = found.where(videos.fits).select("video_id", "cluster", "density").toArrow().sort_by("video_id")
-    labels = held["cluster"].fill_null(NOISE).to_numpy().astype(np.int64)
-    return DayClusters(identity, rows, _of_some(labels, held["density"].to_numpy()), identity.of(labels))
+    labels, density = held["cluster"].fill_null(NOISE).to_numpy().astype(np.int64), held["density"].to_numpy()
+    names = identity.of(labels)
+
+    standing = keep(_standing_for_few(rows, videos.fits, 2 * minimum_size))
+    told = rows.join(standing, on="video_id", how="left_semi").select("video_id", "cluster_id", "density").toArrow().sort_by("video_id")
+    index = ClusterIndex.of(
+        np.concatenate([videos.vectors, to_numpy(videos.vectors_of(standing))[1].reshape(-1, videos.vectors.shape[1])]),
+        np.concatenate([names, np.array([*told["cluster_id"].to_pylist(), None], object)[:-1]]),
+        np.concatenate([density, told["density"].to_numpy()]),
+        seed=seed,
+    )
+    rows = rows.unionByName(_joined(videos, videos.known.where(~videos.clustered), index))
+    return DayClusters(identity, _placed_on(rows, day), _of_some(labels, density), names)
 
 
 def _carried_on_spark(videos: Videos, before: DataFrame, day: dt.date, minimum_size: int, seed: int, keep: Frames) -> DayClusters:
@@ -118,8 +131,7 @@ def _carried_on_spark(videos: Videos, before: DataFrame, day: dt.date, minimum_s
     names = identity.of(labels)
 
     new = videos.known.where(~videos.fits).join(alive, on="video_id", how="left_anti")
-    index = ClusterIndex.of(vectors, names, density, seed=seed)
-    joined = assign_clusters(videos.vectors_of(new), new.sparkSession.sparkContext.broadcast(index.to_bytes()))
+    joined = _joined(videos, new, ClusterIndex.of(vectors, names, density, seed=seed))
     rows = _rows(videos.known, ids, names, found).unionByName(_still_named(others, identity)).unionByName(_placed_on(joined, day))
     held = np.searchsorted(ids, videos.ids)
     return DayClusters(identity, rows, _of_some(labels[held], density[held]), names[held])
@@ -163,6 +175,10 @@ def _still_named(others: DataFrame, identity: Identity) -> DataFrame:
     names = others.sparkSession.createDataFrame([(name, name) for name in identity.names], "cluster_id string, lives string")
     named = others.select("video_id", "cluster_id", "density", "placed_on").join(F.broadcast(names), on="cluster_id", how="left")
     return named.select("video_id", F.col("lives").alias("cluster_id"), "density", F.col("lives").isNull().alias("is_noise"), "placed_on")
+
+
+def _joined(videos: Videos, others: DataFrame, index: ClusterIndex) -> DataFrame:
+    return assign_clusters(videos.vectors_of(others), others.sparkSession.sparkContext.broadcast(index.to_bytes()))
 
 
 def _placed_on(joined: DataFrame, day: dt.date) -> DataFrame:
