@@ -31,13 +31,14 @@ JOBS = {job.name: job for job in load_jobs()}
 NAMES = list(JOBS)
 WITH_SERVICES = ["train", "evaluate", "predict", "load_vectors", "reconcile", "serve"]
 RARE = {"silver.text_encoders", "gold.tag_patterns"}  # written on days that bring much more than before
-# what comes besides a manifest, a line a day, with ids and times of the day
+# what comes besides a manifest, lines of each day, with ids and times of the day
+ANSWER = {"event_id": "e", "video_id": "v", "label": "sports.yoga", "answer": 1, "answered_at": ""}
 SENT = {
-    "interactions.jsonl": {"event_id": "i", "user_id": "u", "video_id": "v", "kind": "click"},
-    "items.jsonl": {"item_id": "i", "title": "杯子", "category_path": "home/cups"},
-    "labels": {"event_id": "e", "video_id": "v", "label": "sports.yoga", "answer": 1, "annotator_id": "ann", "answered_at": ""},
-    "exports": {"event_id": "x", "video_id": "v", "task": "category", "exported_at": ""},
-    "tag_reviews": {"phrase": "手冲咖啡", "decision": "accept", "reviewer_id": "ann", "reviewed_at": ""},
+    "interactions.jsonl": [{"event_id": "i", "user_id": "u", "video_id": "v", "kind": "click"}],
+    "items.jsonl": [{"item_id": "i", "title": "杯子", "category_path": "home/cups"}],
+    "labels": [ANSWER | {"annotator_id": person} for person in ("ann", "bob")],
+    "exports": [{"event_id": "x", "video_id": "v", "task": "category", "exported_at": ""}],
+    "tag_reviews": [{"phrase": "手冲咖啡", "decision": "accept", "reviewer_id": "ann", "reviewed_at": ""}],
 }
 
 
@@ -48,15 +49,15 @@ def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pat
     for day in (DAY1, DAY2):
         place = folder / "deliveries" / str(day)
         video = {"video_id": f"{day:%m%d}-v", "title": "手冲咖啡教程", "category": "food.coffee", "file": "videos/v.mp4"}
-        deliver(folder / "deliveries", day, [*text_rows(day, 11), video])
+        texts = [row | ({"item_ids": [f"{day:%m%d}-000"]} if row.get("category") == "food.coffee" else {}) for row in text_rows(day, 11)]
+        deliver(folder / "deliveries", day, [*texts, video])
         (place / "videos").mkdir()
         write_video(place / "videos" / "v.mp4", [with_words(f"SALE {day:%d}")] * 12, sound=tone(1.5, 300 + 100 * day.day))
-        for name, line in SENT.items():
+        for name, lines in SENT.items():
             file = place / name if name.endswith(".jsonl") else place / name / "lines.jsonl"
             file.parent.mkdir(exist_ok=True)
-            own = {key: f"{day:%m%d}-001" for key in ("event_id", "video_id", "item_id") if key in line}
-            own |= {key: f"{day}T09:00:00Z" for key in line if key.endswith("_at")}
-            file.write_text(json.dumps(line | own) + "\n", encoding="utf-8")
+            told = [dated(line, day, n) for n, line in enumerate(lines)]
+            file.write_text("".join(json.dumps(line) + "\n" for line in told), encoding="utf-8")
     calm, deliveries = folder / "calm", folder / "deliveries"
     run_jobs(spark, calm, deliveries, DAY1, [])
     with opened(spark, calm, deliveries) as pipeline, pipeline.by_hand("models", DAY1) as run:
@@ -64,6 +65,12 @@ def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Pat
         run.finish("succeeded")
     run_jobs(spark, calm, deliveries, DAY1, [])
     return folder
+
+
+def dated(line: dict[str, Any], day: dt.date, n: int) -> dict[str, Any]:
+    own = {"event_id": f"{day:%m%d}-{n:03d}", "video_id": f"{day:%m%d}-001", "item_id": f"{day:%m%d}-000"}
+    own |= {key: f"{day}T09:00:00Z" for key in line if key.endswith("_at")}
+    return line | {key: value for key, value in own.items() if key in line}
 
 
 def left_by(job: str, lake: Lake) -> tuple[Any, Any]:
