@@ -99,7 +99,7 @@ def main(run: Run) -> None:
     earlier = EarlierClusters.of(before.where(fits))
     share, days = settings.recluster_share, settings.recluster_days
     anew = why_anew(earlier, ids, features_version=layout.id, day=run.date, share_max=share, days_max=days)
-    videos = Videos(ids, vectors, known, fits, left_out, clustered_anew, vectors_of)
+    videos = Videos(ids, vectors, known, fits, left_out, clustered_anew, joining, vectors_of)
     found = place_all(videos, before, earlier, anew, day=run.date, minimum_size=settings.minimum_cluster_size, seed=run.seed, keep=run.keep)
     clustered = run.keep(found.rows.withColumn("features_version", F.lit(layout.id)))
     run.note(_told(ids, earlier, found.names, anew, left_out, joining))

@@ -6,11 +6,16 @@ macro accuracy (mean recall of the classes) on the held-out part. Differences ar
 
 from __future__ import annotations
 
+import hashlib
+import multiprocessing
 import os
+import pickle
+import sys
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +25,10 @@ from sklearn.model_selection import train_test_split
 
 from reelhouse.sampling.active import select_for_labeling
 from reelhouse.sampling.coverage import cover
+from reelhouse.scratch import cache_folder
 from tests.datasets import TEXTS, Labelled, labelled
 
+ROOT = Path(__file__).resolve().parents[2]
 SETS = (*TEXTS, "cifar10n")
 SEEDS = 20
 HEAD_TO_TAIL = 50  # the long-tailed copies: the largest class has so many times the smallest's rows
@@ -73,11 +80,36 @@ def first(strategy: str, vectors: np.ndarray, budget: int, seed: int) -> np.ndar
 
 
 def for_all_seeds(measure: Callable[[str, int], Any], name: str) -> list[Any]:
-    """measure(name, seed) of every seed, one process a core."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+    """measure(name, seed) of every seed, one process a core.
+
+    What a seed gave is kept in the cache folder until the code that gave it changes: all seeds take hours, and a run that was cut goes on.
+    """
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     labelled(name)  # made once, before the processes want it
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        return list(pool.map(measure, [name] * SEEDS, range(SEEDS)))
+    folder = cache_folder() / "seeds" / f"{_code()}-{measure.__module__.rpartition('.')[2]}{measure.__name__}"
+    folder.mkdir(parents=True, exist_ok=True)
+    context = multiprocessing.get_context("spawn")  # a fork would have this process's number of threads
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), context) as pool:
+        return list(pool.map(_once, [measure] * SEEDS, [name] * SEEDS, range(SEEDS), [folder] * SEEDS))
+
+
+def _once(measure: Callable[[str, int], Any], name: str, seed: int, folder: Path) -> Any:
+    kept = folder / f"{name}-{seed}.pickle"
+    if kept.exists():
+        return pickle.loads(kept.read_bytes())
+    found = measure(name, seed)
+    begun = kept.with_suffix(f".{os.getpid()}")
+    begun.write_bytes(pickle.dumps(found))
+    begun.rename(kept)
+    return found
+
+
+def _code() -> str:
+    """Of all modules of this project that are loaded, and of the libraries."""
+    modules = {Path(file) for module in sys.modules.values() if (file := getattr(module, "__file__", None))}
+    ours = sorted(path for path in modules if path.is_relative_to(ROOT) and not path.is_relative_to(sys.prefix))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in [*ours, ROOT / "requirements.lock"]))
+    return digest.hexdigest()[:12]
 
 
 def difference(ours: np.ndarray, other: np.ndarray) -> tuple[float, float]:

@@ -47,7 +47,7 @@ class DayClusters:
 class Videos:
     """All videos of a day. ids (n,) str sorted and vectors (n, d): what one process holds. known: video_id of all; those that `fits`, a
     condition on it, are held; left_out: how many are not; those that `clustered`, which are at least these, are clustered where all are
-    clustered anew. vectors_of: video_id and vector of some."""
+    clustered anew; joining: how many are not. vectors_of: video_id and vector of some."""
 
     ids: np.ndarray
     vectors: np.ndarray
@@ -55,6 +55,7 @@ class Videos:
     fits: Column
     left_out: int
     clustered: Column
+    joining: int
     vectors_of: Frames
 
 
@@ -105,16 +106,26 @@ def _anew_on_spark(videos: Videos, before: DataFrame, day: dt.date, minimum_size
     labels, density = held["cluster"].fill_null(NOISE).to_numpy().astype(np.int64), held["density"].to_numpy()
     names = identity.of(labels)
 
-    standing = keep(_standing_for_few(rows, videos.fits, 2 * minimum_size))
-    told = rows.join(standing, on="video_id", how="left_semi").select("video_id", "cluster_id", "density").toArrow().sort_by("video_id")
+    if videos.joining:
+        rows = rows.unionByName(_rest_joined(videos, rows, names, density, minimum_size, seed, keep))
+    return DayClusters(identity, _placed_on(rows, day), _of_some(labels, density), names)
+
+
+def _rest_joined(
+    videos: Videos, clustered: DataFrame, names: np.ndarray, density: np.ndarray, minimum_size: int, seed: int, keep: Frames
+) -> DataFrame:
+    """The columns of `clustered` for all that are not among them; names, density: clusters of the held ones."""
+    standing = keep(_standing_for_few(clustered, videos.fits, 2 * minimum_size))
+    told = (
+        clustered.join(standing, on="video_id", how="left_semi").select("video_id", "cluster_id", "density").toArrow().sort_by("video_id")
+    )
     index = ClusterIndex.of(
         np.concatenate([videos.vectors, to_numpy(videos.vectors_of(standing))[1].reshape(-1, videos.vectors.shape[1])]),
         np.concatenate([names, np.array([*told["cluster_id"].to_pylist(), None], object)[:-1]]),
         np.concatenate([density, told["density"].to_numpy()]),
         seed=seed,
     )
-    rows = rows.unionByName(_joined(videos, videos.known.where(~videos.clustered), index))
-    return DayClusters(identity, _placed_on(rows, day), _of_some(labels, density), names)
+    return _joined(videos, videos.known.where(~videos.clustered), index)
 
 
 def _carried_on_spark(videos: Videos, before: DataFrame, day: dt.date, minimum_size: int, seed: int, keep: Frames) -> DayClusters:
