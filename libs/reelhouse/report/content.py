@@ -149,9 +149,7 @@ class Report:
     active_tags: int = 0
     clusters: int = 0
     clustered: int = 0
-    new_clusters: list[Cluster] = field(default_factory=list)
-    growing_clusters: list[Cluster] = field(default_factory=list)
-    dying_clusters: list[Cluster] = field(default_factory=list)
+    changed_clusters: list[Cluster] = field(default_factory=list)
     slices: dict[str, list[Slice]] = field(default_factory=dict)
     champion: str = ""
     decisions: list[Decision] = field(default_factory=list)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SECONDS = (5, 15, 30, 60, 180)  # edges of the plot of durations
 _TENTHS = 10
+_CHANGES_OF_CLUSTERS = (("born", "split"), ("grown", "merged"), ("dying",))
 
 
 def read_report(lake: Lake, settings: ReportSettings, date: dt.date, jobs: Sequence[str]) -> Report:
@@ -61,9 +62,7 @@ def read_report(lake: Lake, settings: ReportSettings, date: dt.date, jobs: Seque
         active_tags=active,
         clusters=there.clusters,
         clustered=there.videos or 0,
-        new_clusters=_clusters(clusters, ["born", "split"], settings.rows_max),
-        growing_clusters=_clusters(clusters, ["grown", "merged"], settings.rows_max),
-        dying_clusters=_clusters(clusters, ["dying"], settings.rows_max),
+        changed_clusters=[one for changes in _CHANGES_OF_CLUSTERS for one in _clusters(clusters, changes, settings.rows_max)],
         slices=slices,
         champion=champion,
         decisions=[
