@@ -27,10 +27,10 @@ from pyspark.sql import functions as F
 from reelhouse import tables
 from reelhouse.features import layout_of, pooled_vectors, to_numpy
 from reelhouse.sampling import NOISE, DensityClusters, DensitySample, sample_by_density
-from reelhouse.sampling.candidates import groups_and_covered, place_at_most, served_version, settled_videos
+from reelhouse.sampling.candidates import groups_and_covered, keep_at_most, place_at_most, served_version, settled_videos
 from reelhouse.sampling.carrying import EarlierClusters, why_anew
 from reelhouse.sampling.coverage import Quota
-from reelhouse.sampling.days import Videos, place_all
+from reelhouse.sampling.days import Videos, hold_also, place_all
 from reelhouse.sampling.drift import ClusterBefore, ClusterToday, cluster_days, sizes_and_exemplars
 from reelhouse.sampling.quotas import kinds_of, roots_of, share_quota
 from reelhouse.sampling.words import characteristic_words
@@ -74,7 +74,7 @@ def build(
             "task": settings.task,
             "rank": np.arange(1, len(sample.indices) + 1, dtype=np.int32),
             "reason": _reasons(sample, covered),
-            "score": clusters.density[sample.indices],
+            "score": pd.Series(sample.gains).astype(object).where(~sample.is_random, None),
             "is_random": sample.is_random,
         }
     )
@@ -107,8 +107,13 @@ def main(run: Run) -> None:
 
     earlier_batches = run.before(tables.SAMPLE_BATCH), run.before(tables.ACTIVE_BATCH)
     settled = settled_videos(settings.task, run.current(tables.LABELS), run.upto(tables.LABEL_EXPORTS), *earlier_batches)
-    groups, covered = groups_and_covered(ids, known.where(fits), run.current(tables.COPIES), settled)
-    batch = build(ids, vectors, found.held, groups, covered, _quotas(run, ids, fits), settings, run.seed)
+    clusters, looked_at = found.held, known.where(fits)
+    if left_out:  # what is like those that are settled but not held counts as covered
+        also = run.keep(keep_at_most(clustered.where(~fits).join(settled, on="video_id", how="left_semi"), settings.rows_max)[0])
+        ids, vectors, clusters = hold_also(videos, found, also)
+        looked_at = looked_at.unionByName(also.select("video_id"))
+    groups, covered = groups_and_covered(ids, looked_at, run.current(tables.COPIES), settled)
+    batch = build(ids, vectors, clusters, groups, covered, _quotas(run, ids, fits), settings, run.seed)
     # the days first: a day that has gold.clusters has both, which the next day builds on
     run.publish(tables.CLUSTER_DAYS, _cluster_days(run, found.identity, clustered, earlier))
     run.publish(tables.CLUSTERS, clustered)
@@ -123,7 +128,7 @@ def _cluster_days(run: Run, identity: Identity, clustered: DataFrame, earlier: E
         r.cluster_id: ClusterToday(r.size, r.exemplar, r.density, words.get(r.cluster_id, ()))
         for r in sizes_and_exemplars(clustered).collect()
     }
-    known = run.previous(tables.CLUSTER_DAYS).where((F.col("data_date") == F.lit(earlier.day)) & (F.col("size") > 0))
+    known = run.before(tables.CLUSTER_DAYS).where((F.col("data_date") == F.lit(earlier.day)) & (F.col("size") > 0))
     before = {r.cluster_id: ClusterBefore(r["size"], r.first_seen, r.name, r.words) for r in known.collect()}
     rows = cluster_days(identity, today, before, run.date)
     run.metric("clusters", len(today))

@@ -21,7 +21,15 @@ from pyspark.sql import functions as F
 from reelhouse import tables
 from reelhouse.features import UNTRAINED, to_numpy
 from reelhouse.sampling import select_for_labeling
-from reelhouse.sampling.candidates import earlier_version, groups_and_covered, keep_at_most, served_version, settled_videos
+from reelhouse.sampling.budget import most_share
+from reelhouse.sampling.candidates import (
+    earlier_version,
+    groups_and_covered,
+    keep_at_most,
+    keep_with_settled,
+    served_version,
+    settled_videos,
+)
 from reelhouse.sampling.cold_start import Trust, held_out_answers, trust_in
 from reelhouse.sampling.expansion import Inputs, expand, reason_of
 from reelhouse.sampling.uncertainty import disagreement_uncertainty, entropy_uncertainty
@@ -106,7 +114,7 @@ def main(run: Run) -> None:
     batches = run.upto(tables.SAMPLE_BATCH), run.before(tables.ACTIVE_BATCH)
     settled = run.keep(settled_videos(settings.task, labels, run.upto(tables.LABEL_EXPORTS), *batches))
     of_items = Inputs.of(run.current, labels, copies, settled)
-    expansion = expand(of_items, settings, int(settings.rare_share * settings.active_budget), run.keep)
+    expansion = expand(of_items, settings, most_share(settings.active_budget, settings.rare_share), run.keep)
     run.metric("item_label_pairs", len(expansion.mapping))
     run.metric("chosen_by_items", len(expansion.found))
     batch = build_expected(expansion.found, settings.task)
@@ -118,14 +126,15 @@ def main(run: Run) -> None:
         run.note(lacking)
     else:
         run.input("model_version", version)
-        chosen = by_model(run, version, labels, copies, settled, batch)
+        also = run.spark.createDataFrame([(video,) for video in batch["video_id"]], "video_id string")
+        chosen = by_model(run, version, labels, copies, settled.unionByName(also), settings.active_budget - len(batch))
         batch = pd.concat([batch, chosen.assign(rank=chosen["rank"] + np.int32(len(batch)))])
     run.publish(tables.ITEM_LABEL_MAP, _frame(run, tables.ITEM_LABEL_MAP, expansion.mapping.assign(task=settings.task)))
     run.publish(tables.ACTIVE_BATCH, _frame(run, tables.ACTIVE_BATCH, batch))
 
 
-def by_model(run: Run, version: str, labels: DataFrame, copies: DataFrame, settled: DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
-    """What the served model's predictions and vectors choose, besides what is chosen already (earlier: rows of the batch)."""
+def by_model(run: Run, version: str, labels: DataFrame, copies: DataFrame, settled: DataFrame, budget: int) -> pd.DataFrame:
+    """What the served model's predictions and vectors choose, besides what is settled or chosen already (settled: video_id)."""
     settings = run.settings.sampling
     of_model = F.col("model_version") == version
     tops = run.previous(tables.PREDICTIONS).where(of_model & (F.col("task") == settings.task)).select("video_id", "top")
@@ -140,23 +149,22 @@ def by_model(run: Run, version: str, labels: DataFrame, copies: DataFrame, settl
             strategy = DENSITY
         run.note(_told(trust, strategy))
     vectors = run.previous(tables.EMBEDDINGS).where(of_model).join(tops, on="video_id", how="left_semi")
-    kept, left_out = keep_at_most(vectors, settings.rows_max)
+    kept, left_out = keep_with_settled(vectors, settled, settings.rows_max)
     if left_out:
         tops = tops.join(kept.select("video_id"), on="video_id", how="left_semi")
         run.note(f"{left_out:,} videos were left out: sampling.rows_max is {settings.rows_max:,}")
     ids, matrix = to_numpy(kept)
     groups, covered = groups_and_covered(ids, kept, copies, settled)
-    covered |= np.isin(groups, groups[np.isin(ids, earlier["video_id"].to_numpy(str))])
     top_of = {row.video_id: [entry.asDict() for entry in row.top or []] for row in tops.toLocalIterator()}
     of_ids = [top_of[video] for video in ids.tolist()]
     unsure = _uncertainty(run, version, kept, ids, of_ids) if strategy == "uncertainty_by_cluster" else None
-    return build(ids, matrix, of_ids, groups, covered, settings.task, strategy, settings.active_budget - len(earlier), run.seed, unsure)
+    return build(ids, matrix, of_ids, groups, covered, settings.task, strategy, budget, run.seed, unsure)
 
 
 def _uncertainty(run: Run, version: str, kept: DataFrame, ids: np.ndarray, tops: list[Top]) -> np.ndarray | None:
     """What sampling.uncertainty asks for, (n,); None for the margin, also where two models can't be compared."""
     settings = run.settings.sampling
-    if settings.uncertainty == "margin":
+    if settings.uncertainty == "margin" or not len(ids):
         return None
     if settings.uncertainty == "entropy":
         return entropy_uncertainty(sparse_probabilities(tops))
@@ -189,9 +197,8 @@ def _trust(run: Run, version: str, tops: DataFrame, labels: DataFrame) -> Trust:
 
 def _told(trust: Trust, strategy: str) -> str:
     asked = f"of {trust.rows:,} labels that the model did not learn from it gets {trust.errors:,} wrong"
-    if np.isnan(trust.auroc):
-        return f"{asked}: nothing says where it errs, density chooses"
-    said = f"{asked}, and is less sure of those with AUROC {trust.auroc:.2f} (p = {trust.p:.2g})"
+    auroc = f"and is less sure of those with AUROC {trust.auroc:.2f} (p = {trust.p:.2g})"
+    said = f"{asked}, {'so that nothing says where it errs' if np.isnan(trust.auroc) else auroc}"
     return f"{said}: density chooses" if strategy == DENSITY else said
 
 

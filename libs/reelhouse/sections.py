@@ -110,7 +110,7 @@ class SamplingSettings(Section):
     budget: Count
     active_budget: Count
     random_share: Share
-    minimum_cluster_size: Positive
+    minimum_cluster_size: Annotated[int, Field(ge=2)]
     recluster_share: Share
     recluster_days: Positive
     domain_share_max: Share

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from jobs import sample_by_density
 from reelhouse import settings as settings_module
 from reelhouse import tables
+from reelhouse.lake import catalog
 from reelhouse.run import StepAside
 from reelhouse.sampling import density_clusters
 from reelhouse.sampling.coverage import Quota
@@ -34,7 +35,10 @@ def test_the_builder_says_why_and_keeps_to_the_quotas() -> None:
     batch = sample_by_density.build(ids, vectors, clusters, np.arange(9), covered, [], settings, seed=2)
     assert batch["rank"].tolist() == [1, 2, 3, 4, 5]
     assert batch["is_random"].tolist() == [False, False, True, False, False]
-    assert batch["score"].round(3).tolist() == clusters.density[[list(ids).index(v) for v in batch["video_id"]]].round(3).tolist()
+    assert batch["score"].isna().tolist() == batch["is_random"].tolist()
+    gains = batch["score"][~batch["is_random"]].astype(float).tolist()
+    assert gains == sorted(gains, reverse=True), "ranked by what each adds"
+    assert 1 < gains[0] <= 4, "the first stands for most of the four that nothing was labelled of"
     said = dict(zip(batch["video_id"], batch["reason"], strict=True))
     assert "a" not in said
     drawn = batch["video_id"][2]
@@ -256,6 +260,37 @@ def test_more_videos_than_one_process_holds_have_the_same_clusters(spark: SparkS
     assert "clustered on Spark, but for 15 that joined theirs (sampling.spark_rows_max)" in record.note
     assert {v: c for v, c in state(few, LAST).items() if v[0] in "ab"} == {v: c for v, c in after.items() if v[0] in "ab"}
     assert len(state(few, LAST)) == 32
+
+
+def test_what_is_labelled_but_not_held_counts_as_covered(spark: SparkSession, tmp_path: Path) -> None:
+    shape = {"sampling__minimum_cluster_size": 4, "sampling__budget": 2, "sampling__random_share": 0}
+    lake = SmallLake(spark, tmp_path, sampling__rows_max=10, **shape)
+    deliver(lake, DAY, a=range(20), b=range(10), c=range(10))
+    lake.do(sample_by_density)
+    inside = held(spark, lake, DAY, 10)
+    assert {v[0] for v in inside} == {"a", "b", "c"}
+    assert "a" in {r.video_id[0] for r in lake.rows(tables.SAMPLE_BATCH)}, "of which there are most"
+    lake.write(tables.LABELS, [_label(v, "pets") for v in state(lake, DAY) if v[0] == "a" and v not in inside])
+    lake.do(sample_by_density)
+    batch = lake.rows(tables.SAMPLE_BATCH)
+    assert {r.video_id[0] for r in batch} == {"b", "c"}
+    assert {r.video_id for r in batch} <= inside
+    assert all(r.reason.endswith("none labelled yet") for r in batch)
+
+
+def test_a_day_that_was_cut_off_between_its_tables_does_not_cost_the_history_of_clusters(spark: SparkSession, tmp_path: Path) -> None:
+    lake = SmallLake(spark, tmp_path, sampling__minimum_cluster_size=4, sampling__recluster_share=0.4)
+    deliver(lake, DAY, a=range(12), b=range(10))
+    lake.do(sample_by_density)
+    written = [r.asDict() | {"data_date": NEXT} for r in lake.rows(tables.CLUSTER_DAYS)]
+    lake.write(tables.CLUSTER_DAYS, written, NEXT)  # the first of the day's commits
+    asked = "SELECT name, count(*) FROM gold.clusters_named GROUP BY name"
+    catalog.register(lake.lake, asked)
+    assert sorted(map(tuple, spark.sql(asked).collect())) == [("cat", 12), ("soup", 10)], "the day that is whole"
+    deliver(lake, LATER, a=range(12, 13))
+    lake.do(sample_by_density, LATER)
+    assert told(lake, LATER) == {"cat": ("kept", 12, 13, "a"), "soup": ("kept", 10, 10, "b")}
+    assert {r.first_seen for r in lake.rows(tables.CLUSTER_DAYS, LATER)} == {DAY}
 
 
 def test_rows_of_before_clusters_had_ids_do_not_count(spark: SparkSession, tmp_path: Path) -> None:

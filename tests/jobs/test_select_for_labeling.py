@@ -173,7 +173,7 @@ def test_without_an_earlier_model_there_is_no_disagreement_and_the_margin_choose
 def test_density_chooses_as_long_as_the_model_does_not_say_where_it_errs(lake: SmallLake, unknown: str) -> None:
     if unknown == "what it learned":
         lake.write(tables.PROMOTIONS, [], decided_by="gates")
-        told = "of 0 labels that the model did not learn from it gets 0 wrong: nothing says where it errs, density chooses"
+        told = "of 0 labels that the model did not learn from it gets 0 wrong, so that nothing says where it errs: density chooses"
     else:
         lake.write(tables.LABELS, [_label(f"w{i}", "pets" if i % 2 else "sport") for i in range(8)])
         asked = "of 8 labels that the model did not learn from it gets 4 wrong"
@@ -196,6 +196,26 @@ def test_what_items_speak_for_comes_first_and_leaves_the_rest_to_the_model(lake:
     assert rows[0].score == pytest.approx(3 / (3 + 1.645**2))
     mapped = [(r.item_category, r.label_id, r.videos, r.labelled_videos, r.is_rare) for r in lake.rows(tables.ITEM_LABEL_MAP, NEXT)]
     assert sorted(mapped) == [("kitchen", "food.baking", 3, 3, True), ("kitchen/cups", "food.baking", 3, 3, True)]
+
+
+def test_what_is_chosen_for_its_item_leaves_no_copy_of_it_to_the_model_however_new_it_is(lake: SmallLake) -> None:
+    attach_items(lake)
+    lake.write(tables.VIDEO_ARRIVALS, [{"video_id": "new", "item_ids": ["cup"]}], NEXT, batch="c")
+    lake.write(tables.VIDEOS, [{"video_id": "new", "status": "ok", "has_audio": False}], NEXT)
+    lake.write(tables.COPIES, [{"video_id": v, "copy_group": "v004"} for v in ("v004", "new")], NEXT)
+    lake.write(
+        tables.LABELS, [_label(v, "food.baking") for v in ("b1", "b2", "b3")] + [_label("v005", "pets"), _label("v012", "pets")], NEXT
+    )
+    again(lake, sampling__rare_share=0.4, sampling__item_precision_min=0.2).do(select_for_labeling, NEXT)
+    rows = sorted(lake.rows(tables.ACTIVE_BATCH, NEXT), key=lambda r: r.rank)
+    assert [(r.video_id, r.expected_label_id) for r in rows] == [("new", "food.baking"), ("v006", None), ("v007", None)]
+
+
+def test_without_any_label_that_says_where_it_errs_the_note_says_who_chose(lake: SmallLake) -> None:
+    lake.write(tables.PROMOTIONS, [], decided_by="gates")
+    record = again(lake, sampling__cold_start_p_max=1.0).do(select_for_labeling, NEXT)
+    assert record.note == "of 0 labels that the model did not learn from it gets 0 wrong, so that nothing says where it errs"
+    assert all(r.reason.startswith("the model is unsure") for r in lake.rows(tables.ACTIVE_BATCH, NEXT))
 
 
 def test_items_speak_before_any_model_is_served(lake: SmallLake) -> None:

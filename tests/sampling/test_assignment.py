@@ -71,6 +71,24 @@ def test_of_too_many_the_densest_of_each_cluster_are_kept_besides_those_drawn():
     assert 50 <= len(kept) <= 56
 
 
+@pytest.mark.parametrize("exact_max", [4096, 500])
+def test_new_copies_of_a_cluster_of_copies_join_it_however_many_come_at_once(spark, monkeypatch, exact_max):
+    monkeypatch.setattr(assignment, "_EXACT_MAX", exact_max)
+    vectors = np.random.default_rng(0).normal(size=(200, 1600))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    names = np.array([f"c{n:03d}" for n in range(200)], object)
+    index = ClusterIndex.of(np.repeat(vectors, 4, axis=0), np.repeat(names, 4), np.ones(800), seed=0)
+    assert hasattr(index.index, "nprobe") == (exact_max < 800)
+    assert index.assign(vectors)[0].tolist() == names.tolist()
+    assert [index.assign(one[None])[0][0] for one in vectors] == names.tolist()
+    assert set(index.assign(vectors + np.float32(0.1))[0].tolist()) == {None}
+    rows = spark.createDataFrame([(f"v{n:03d}", v.tolist()) for n, v in enumerate(vectors)], "video_id string, vector array<float>")
+    shipped = spark.sparkContext.broadcast(index.to_bytes())
+    for parts in (1, 7):
+        found = assign_clusters(rows.repartition(parts), shipped).orderBy("video_id").collect()
+        assert [r.cluster_id for r in found] == names.tolist()
+
+
 def test_it_is_the_same_on_spark_and_from_bytes(spark):
     index = ClusterIndex.of(LINE, NAMES, DENSITY, seed=0)
     rows = spark.createDataFrame([("x", [0.59]), ("y", [0.7]), ("z", [9.39])], "video_id string, vector array<float>")

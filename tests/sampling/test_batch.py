@@ -1,5 +1,6 @@
 """Sampling by density: what is chosen, in which order, and what never is."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -46,6 +47,9 @@ def test_the_random_share_is_drawn_from_all_candidates_and_spread_over_the_order
     assert sample.is_random.sum() == 4
     assert np.flatnonzero(sample.is_random).tolist() == [2, 7, 12, 17]
     assert len(set(sample.indices.tolist())) == 20
+    assert np.isnan(sample.gains).tolist() == sample.is_random.tolist()
+    assert (np.diff(sample.gains[~sample.is_random]) <= 0).all(), "in the order of what each adds"
+    assert sample_by_density(vectors, budget=1, seed=5, random_share=0.1).is_random.tolist() == [True], "a share is always kept"
     drawn = np.zeros(20)
     for seed in range(200):
         drawn[sample_by_density(vectors[:20], budget=5, seed=seed, random_share=1.0).indices] += 1
@@ -75,7 +79,7 @@ def test_the_budget_is_met_nothing_twice_no_copies_and_the_same_again(n: int, bu
     assert sample.indices.dtype == np.int64
     assert len(set(groups[sample.indices].tolist())) == len(sample.indices)
     assert set(groups[sample.indices].tolist()) <= free
-    assert sample.is_random.sum() == round(min(budget, len(free)) * share)
+    assert sample.is_random.sum() == math.ceil(min(budget, len(free)) * share - 1e-9)
     again = sample_by_density(vectors, budget=budget, seed=seed, minimum_size=3, groups=groups, covered=covered, random_share=share)
     assert again.indices.tolist() == sample.indices.tolist()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelhouse.sampling.budget import Known, labels_for, split_budget
+from reelhouse.sampling.budget import Known, labels_for, least_share, most_share, split_budget
 
 RULE = {"random_share": 0.1, "rare_share": 0.25, "half_width": 0.05}
 
@@ -60,9 +60,14 @@ def test_the_parts_are_the_budget_whatever_is_known(
     parts = labels_of(budget, known, random_share=random_share, rare_share=rare_share, half_width=half_width)
     assert sum(parts) == budget
     assert min(parts) >= 0
-    assert parts[0] >= min(budget, random_share * budget)
-    assert parts[1] <= min(rare, rare_share * budget)
+    assert parts[0] >= min(budget, random_share * budget - 1e-6)
+    assert parts[1] <= min(rare, rare_share * budget + 1e-6)
     assert parts[2] <= suspects
+
+
+@pytest.mark.parametrize(("budget", "share", "least", "most"), [(100, 0.07, 7, 7), (100, 0.29, 29, 29), (5, 0.1, 1, 0), (0, 0.5, 0, 0)])
+def test_a_share_of_a_budget_is_not_a_label_off_for_the_rounding_of_floats(budget: int, share: float, least: int, most: int) -> None:
+    assert (least_share(budget, share), most_share(budget, share)) == (least, most)
 
 
 def test_a_budget_below_nothing_is_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from reelhouse import tables
 from reelhouse.lake import catalog
-from reelhouse.sampling.candidates import groups_and_covered, keep_at_most, settled_videos
+from reelhouse.sampling.candidates import groups_and_covered, keep_at_most, keep_with_settled, settled_videos
 from tests.jobs.small_lake import SmallLake, _label
 
 FIRST, SECOND, THIRD = (dt.date(2026, 1, day) for day in (1, 2, 3))
@@ -66,6 +66,14 @@ def test_of_too_many_videos_those_of_the_smallest_hash_are_kept(spark):
     assert ({(r.video_id, r.vector[0]) for r in kept.collect()}, left_out) == ({("v4", 4.0), ("v1", 1.0), ("v3", 3.0), ("v5", 5.0)}, 6)
     kept, left_out = keep_at_most(vectors, 10)
     assert (kept.count(), left_out) == (10, 0)
+
+
+def test_those_that_are_settled_are_kept_besides_as_many_again_at_most(spark):
+    rows = spark.createDataFrame([(f"v{n}",) for n in range(10)], "video_id string")
+    settled = spark.createDataFrame([("v6",), ("v4",), ("v2",), ("gone",)], "video_id string")
+    for most, ids in ((4, {"v4", "v1", "v3", "v5", "v2", "v6"}), (1, {"v4", "v2"}), (10, {f"v{n}" for n in range(10)})):
+        kept, left_out = keep_with_settled(rows, settled, most)
+        assert ({r.video_id for r in kept.collect()}, left_out) == (ids, 10 - most)
 
 
 def test_a_group_is_covered_where_one_of_its_videos_is_settled_whether_that_is_asked_for_or_not(spark):

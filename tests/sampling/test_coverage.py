@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reelhouse.sampling.coverage import Quota, cover
+from reelhouse.sampling.coverage import Quota, _drawn, cover
 
 
 def nothing(n: int) -> np.ndarray:
@@ -100,6 +100,30 @@ def test_the_order_of_rows_does_not_change_what_is_chosen(n: int, count: int, se
     shuffled = cover(vectors[order], count, is_open=opened[order], is_covered=~opened[order], weighed_max=weighed_max).rows
     assert order[shuffled].tolist() == straight
     assert len(straight) == min(count, opened.sum())
+
+
+@pytest.mark.parametrize("n", [301, 400, 2000])
+def test_of_more_rows_than_are_weighed_those_of_more_worth_still_count_more(n: int) -> None:
+    rng = np.random.default_rng(0)
+    vectors, worth = rng.normal(size=(n, 4)), np.ones(n)
+    sure = np.arange(n) < n // 2
+    vectors[sure, 0] += 8
+    for low, most in ((0.01, 1), (0, 0)):
+        worth[sure] = low
+        found = cover(vectors.astype(np.float32), 20, is_open=~nothing(n), is_covered=nothing(n), worth=worth, weighed_max=300)
+        assert sure[found.rows].sum() <= most
+
+
+def test_what_is_drawn_counts_on_average_as_much_as_all() -> None:
+    rng = np.random.default_rng(1)
+    worth, part = rng.exponential(size=60) ** 2, np.arange(60) < 20
+    is_open = rng.random(60) < 0.7
+    sums = []
+    for _ in range(2000):
+        rows, weights = _drawn(rng.permutation(60), worth, is_open, 30)
+        assert len(set(rows.tolist())) == 30
+        sums.append(weights[part[rows]].sum())
+    assert np.mean(sums) == pytest.approx(worth[part].sum(), abs=4 * np.std(sums) / 2000**0.5)
 
 
 def test_equal_rows_and_one_row() -> None:

@@ -49,6 +49,8 @@ def test_a_split_leaves_the_id_with_the_larger_part() -> None:
     assert found.came_from == [("A",), ()]
     assert matched("AAAAAAAAAA", "XXXXYYYYYYXXX").relations == ["split", "kept"], "4 of 7 are of A"
     assert matched("AAAAAAAAAA", "XXXXYYYYYYXXXXX").relations == ["born", "kept"], "4 of 9: most of it is new"
+    both = matched("A" * 30 + "BBB", "X" * 18 + "Y" * 15)
+    assert both == Identity(["A", "20260102-0001"], ["kept", "split"], [(), ("A", "B")], ["B"]), "it split from one and took up another"
     # two halves, each doubled by new videos: the one with the least video
     assert matched("AAAAAAAA", "YXXXXYYYXXXXYYYY").names == ["20260102-0001", "A"]
     assert matched("AAAAAAAA", "YXXXXYYYXXXXYYYY").relations == ["split", "kept"]

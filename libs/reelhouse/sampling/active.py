@@ -11,7 +11,7 @@ import numpy as np
 from reelhouse.sampling.coverage import cover
 from reelhouse.sampling.neighbours import canonical_order, check_vectors
 from reelhouse.sampling.partition import kmeans_parts
-from reelhouse.sampling.uncertainty import entropy_uncertainty, margin_uncertainty
+from reelhouse.sampling.uncertainty import check_uncertainty, entropy_uncertainty, margin_uncertainty
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -57,14 +57,14 @@ def select_for_labeling(
     (see reelhouse.sampling.uncertainty.top_and_rest). chosen: rows that were chosen or labelled before; never chosen again.
     strategy: a name of STRATEGIES. uncertainty (n,), 0 or more: what uncertainty_by_cluster goes by instead of the margin, such as
     entropy_uncertainty or disagreement_uncertainty give. Same input and seed, same choice; ties go to the earlier row.
-    VectorError for NaN; ValueError for lengths that differ and for an unknown strategy.
+    VectorError for NaN and for an uncertainty below 0; ValueError for lengths that differ, and for an unknown strategy.
     """
     vectors = check_vectors(vectors)
     n = len(vectors)
     if probabilities.shape[0] != n:
         raise ValueError(f"vectors and probabilities must have as many rows, got {n} and {probabilities.shape[0]}")
-    if uncertainty is not None and np.shape(uncertainty) != (n,):
-        raise ValueError(f"uncertainty must have shape ({n},), got {np.shape(uncertainty)}")
+    if uncertainty is not None:
+        uncertainty = check_uncertainty(uncertainty, n)
     if strategy not in STRATEGIES:
         raise ValueError(f"there is no strategy {strategy!r} (known: {', '.join(sorted(STRATEGIES))})")
     taken = np.unique(np.asarray(chosen, np.int64))
@@ -146,8 +146,9 @@ def choose_typiclust(pool: Pool, budget: int) -> Selection:
     """
     import faiss
 
-    count = min(len(pool.chosen) + budget, _TYPICLUST_PARTS, len(pool.vectors))
-    parts, _ = kmeans_parts(pool.vectors, count, pool.seed)
+    count, order = min(len(pool.chosen) + budget, _TYPICLUST_PARTS, len(pool.vectors)), canonical_order(pool.vectors)
+    parts = np.empty(len(order), np.int64)
+    parts[order], _ = kmeans_parts(pool.vectors[order], count, pool.seed)  # which begins with rows by their place
     is_open = np.zeros(len(pool.vectors), bool)
     is_open[pool.open] = True
     sizes, chosen = np.bincount(parts, minlength=count), np.bincount(parts[pool.chosen], minlength=count)

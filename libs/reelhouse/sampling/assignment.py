@@ -24,6 +24,8 @@ _OF_EACH_CLUSTER = 3
 # Above so many exemplars only the lists of the nearest cells are looked through (IVF); below, all exemplars.
 _EXACT_MAX = 4_096
 _CELLS_LOOKED_AT = 8
+_COMPARED = 4  # of so many nearest ones by the index, whose distances are rounded, the nearest is found exactly
+_BLOCK = 1_024
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,10 @@ class ClusterIndex:
         else:
             cells = 2 * int(np.sqrt(len(rows)))
             index = faiss.index_factory(vectors.shape[1], f"IVF{cells},SQfp16")
-            index.nprobe = _CELLS_LOOKED_AT
+            index.nprobe, index.by_residual = _CELLS_LOOKED_AT, False
             index.cp.seed = seed % 2**31
             index.train(kept)
+            index.make_direct_map()
         index.add(kept)
         return cls(index, names[rows], density[rows], widest[number][rows])
 
@@ -75,10 +78,25 @@ class ClusterIndex:
         vectors = check_vectors(vectors)
         if not len(vectors):
             return np.zeros(0, object), np.zeros(0)
-        squares, found = self.index.search(vectors, 1)
-        names = self.names[found[:, 0]]
-        names[np.sqrt(np.maximum(squares[:, 0], 0)) > self.reach[found[:, 0]]] = None
-        return names, self.density[found[:, 0]]
+        blocks = [self._nearest(vectors[at : at + _BLOCK]) for at in range(0, len(vectors), _BLOCK)]
+        distances, found = (np.concatenate(part) for part in zip(*blocks, strict=True))
+        names = self.names[found]
+        names[distances > self.reach[found]] = None
+        return names, self.density[found]
+
+    def _nearest(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(distances, exemplars) of (n, d) vectors, which do not depend on what else is in the block, and 0 for a copy.
+
+        What FAISS finds does: it rounds |a|^2 + |b|^2 - 2ab, and otherwise for 20 vectors than for one.
+        """
+        _, found = self.index.search(vectors, min(_COMPARED, self.index.ntotal))
+        if hasattr(self.index, "nprobe"):
+            vectors = self.index.sq.decode(self.index.sq.compute_codes(vectors))  # rounded as the exemplars are
+        found = np.maximum(found, 0)  # -1 where the cells hold fewer: the first exemplar is looked at then
+        gaps = vectors[:, None].astype(np.float64) - self.index.reconstruct_batch(found.ravel()).reshape(*found.shape, -1)
+        distances = np.sqrt(np.einsum("ijk,ijk->ij", gaps, gaps))
+        nearest = np.lexsort((found, distances), axis=1)[:, :1]
+        return np.take_along_axis(distances, nearest, axis=1)[:, 0], np.take_along_axis(found, nearest, axis=1)[:, 0]
 
     def to_bytes(self) -> bytes:
         import faiss

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reelhouse.sampling.budget import least_share
 from reelhouse.sampling.coverage import Quota, cover
 from reelhouse.sampling.density import DensityClusters, density_clusters
 from reelhouse.sampling.neighbours import canonical_order, check_vectors
@@ -14,10 +15,12 @@ from reelhouse.sampling.neighbours import canonical_order, check_vectors
 
 @dataclass(frozen=True)
 class DensitySample:
-    """indices (m,) int64, in order of choice; is_random (m,) bool: drawn for evaluation; clusters: of all rows."""
+    """indices (m,) int64, in order of choice; is_random (m,) bool: drawn for evaluation; gains (m,) float64: how many rows each stands
+    for that none before it did, NaN for those drawn; clusters: of all rows."""
 
     indices: np.ndarray
     is_random: np.ndarray
+    gains: np.ndarray
     clusters: DensityClusters
 
 
@@ -38,8 +41,8 @@ def sample_by_density(
     vectors (n, d), rows of length 1 for cosine. clusters: of all rows, where they are known (minimum_size is of no use
     then). groups (n,): rows of one group are copies, of which one at most is chosen and none if one is covered.
     covered (n,) bool: labelled or handed out; never chosen, and what lies near them counts as covered.
-    random_share of the budget is drawn uniformly from all candidates before anything else, and spread over the order. quotas: how many
-    rows of a kind at most; what is drawn at random takes places, but is not held by them, or it would be no fair sample.
+    random_share of the budget, rounded up, is drawn uniformly from all candidates before anything else, and spread over the order.
+    quotas: how many rows of a kind at most; what is drawn at random takes places, but is not held by them, or it would be no fair sample.
     Chooses min(budget, candidates) rows, fewer only where the quotas leave fewer. VectorError for NaN; ValueError for groups or
     covered of another length.
     """
@@ -54,14 +57,16 @@ def sample_by_density(
     budget = min(budget, len(candidates))
     rng = np.random.default_rng(seed)
     in_order = canonical_order(vectors[candidates])  # what is drawn must not depend on the order of rows
-    drawn = rng.choice(candidates[in_order], round(budget * random_share), replace=False)
+    drawn = rng.choice(candidates[in_order], least_share(budget, random_share), replace=False)
     is_open, is_covered = np.zeros(n, bool), covered.copy()
     is_open[np.setdiff1d(candidates, drawn)] = True
     is_covered[drawn] = True
     left = [Quota(quota.kind, quota.places - np.bincount(quota.kind[drawn], minlength=len(quota.places))) for quota in quotas]
     chosen = cover(vectors, budget - len(drawn), is_open=is_open, is_covered=is_covered, quotas=left)
     indices, is_random = _interleave(np.array(chosen.rows, np.int64), drawn)
-    return DensitySample(indices, is_random, clusters)
+    gains = np.full(len(indices), np.nan)
+    gains[~is_random] = np.minimum.accumulate(chosen.gains)
+    return DensitySample(indices, is_random, gains, clusters)
 
 
 def _one_a_group(groups: np.ndarray, covered: np.ndarray, density: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 
 _NORMAL = 1.96  # standard errors of a 95 % interval
+_ROUNDING = 1e-9  # of a product of floats
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ def split_budget(budget: int, known: Known, *, random_share: float, rare_share: 
     if budget < 0:
         raise ValueError(f"a budget is a number of labels, 0 or more, got {budget}")
     needed = labels_for(known.accuracy, half_width)
-    random = min(max(ceil(random_share * budget), min(needed - known.random, budget // 2)), budget)
-    rare = min(known.rare, int(rare_share * budget), budget - random)
+    random = min(max(least_share(budget, random_share), min(needed - known.random, budget // 2)), budget)
+    rare = min(known.rare, most_share(budget, rare_share), budget - random)
     wrong = (known.changed + 1) / (known.asked_again + 2)
     suspect = min(known.suspects, (budget - random - rare) // 2) if 2 * wrong >= 1 else 0
     tried = (
@@ -59,6 +60,16 @@ def split_budget(budget: int, known: Known, *, random_share: float, rare_share: 
     }
     labels = {"random": random, "rare": rare, "suspect": suspect, "uncertain": budget - random - rare - suspect}
     return [Part(kind, count, reasons[kind]) for kind, count in labels.items()]
+
+
+def least_share(budget: int, share: float) -> int:
+    """The least whole number of labels that is `share` of a budget or more: .07 of 100 is 7, though .07 * 100 > 7 in floats."""
+    return ceil(share * budget - _ROUNDING)
+
+
+def most_share(budget: int, share: float) -> int:
+    """The greatest whole number of labels that is `share` of a budget or less."""
+    return int(share * budget + _ROUNDING)
 
 
 def labels_for(accuracy: float, half_width: float) -> int:

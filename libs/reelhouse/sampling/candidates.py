@@ -75,6 +75,16 @@ def keep_at_most(rows: DataFrame, rows_max: int) -> tuple[DataFrame, int]:
     return (rows.where(fits) if left_out else rows), left_out
 
 
+def keep_with_settled(rows: DataFrame, settled: DataFrame, rows_max: int) -> tuple[DataFrame, int]:
+    """As keep_at_most, and besides those kept at most as many others that are settled, so that what is like them counts as covered.
+    settled: video_id, once each."""
+    fits, left_out = place_at_most(rows.select("video_id"), rows_max)
+    if not left_out:
+        return rows, 0
+    also, _ = keep_at_most(rows.where(~fits).join(settled, on="video_id", how="left_semi"), rows_max)
+    return rows.where(fits).unionByName(also), left_out
+
+
 def groups_and_covered(ids: np.ndarray, videos: DataFrame, copies: DataFrame, settled: DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Copy group of each video as a number, (n,) int64, and whether anything of its group is settled, (n,) bool.
 

@@ -78,20 +78,26 @@ def cover(
 
 
 def _drawn(order: np.ndarray, worth: np.ndarray, is_open: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """`most` rows, drawn in proportion to their worth, at least half of them open if there are so many; and what each counts.
+    """`most` rows, those of more worth more likely, at least half of them open if there are so many; and what each counts.
 
-    The place in `order`, which has nothing to do with what a row is, is its luck (Efraimidis and Spirakis 2006): no seed is needed.
+    The place in `order`, which has nothing to do with what a row is, is its luck: no seed is needed. A row of worth w is among those
+    of least -log(u) / w (Efraimidis and Spirakis 2006), and counts w by the chance 1 - exp(-w t) of that, t being what the first that
+    is not drawn has (Cohen and Kaplan 2007, "Summarizing data using bottom-k sketches"): the sum of any part is met on average.
     """
-    luck = np.empty(len(order))
-    luck[order] = np.log((np.arange(len(order)) + 0.5) / len(order))
-    luck /= np.maximum(worth, np.finfo(np.float64).tiny)
+    luck = np.full(len(order), np.inf)
+    place = np.empty(len(order))
+    place[order] = np.arange(len(order))
+    np.divide(-np.log((place + 0.5) / len(order)), worth, out=luck, where=worth > 0)
     opened, shut = order[is_open[order]], order[~is_open[order]]
     wanted = min(len(opened), max(most // 2, most - len(shut)))
     rows, weights = [], []
     for kind, count in ((opened, wanted), (shut, most - wanted)):
-        drawn = kind[np.argsort(-luck[kind], kind="stable")[:count]]
+        by_luck = kind[np.argsort(luck[kind], kind="stable")]
+        drawn, left = by_luck[:count], by_luck[count:]
         rows.append(drawn)
-        weights.append(np.full(len(drawn), worth[kind].sum() / max(len(drawn), 1)))
+        weights.append(worth[drawn])
+        if len(left) and np.isfinite(luck[left[0]]):
+            weights[-1] = worth[drawn] / -np.expm1(-worth[drawn] * luck[left[0]])
     return np.concatenate(rows), np.concatenate(weights)
 
 

@@ -83,6 +83,14 @@ def place_all(
     return DayClusters(identity, _rows(videos.known, videos.ids, names, found), found.clusters, names)
 
 
+def hold_also(videos: Videos, found: DayClusters, others: DataFrame) -> tuple[np.ndarray, np.ndarray, DensityClusters]:
+    """(ids sorted, vectors, clusters) of the videos that are held and of `others`, rows of found.rows that are not: they are collected."""
+    held = videos.ids, videos.vectors, found.names, found.held.density
+    ids, vectors, names, density = (np.concatenate(both) for both in zip(held, _collected(videos, others), strict=True))
+    order = np.argsort(ids, kind="stable")
+    return ids[order], vectors[order], DensityClusters(pd.factorize(names[order])[0].astype(np.int64), density[order])
+
+
 def _rows(known: DataFrame, ids: np.ndarray, names: np.ndarray, found: PlacedVideos) -> DataFrame:
     columns = {
         "video_id": ids,
@@ -116,16 +124,18 @@ def _rest_joined(
 ) -> DataFrame:
     """The columns of `clustered` for all that are not among them; names, density: clusters of the held ones."""
     standing = keep(_standing_for_few(clustered, videos.fits, 2 * minimum_size))
-    told = (
-        clustered.join(standing, on="video_id", how="left_semi").select("video_id", "cluster_id", "density").toArrow().sort_by("video_id")
-    )
-    index = ClusterIndex.of(
-        np.concatenate([videos.vectors, to_numpy(videos.vectors_of(standing))[1].reshape(-1, videos.vectors.shape[1])]),
-        np.concatenate([names, np.array([*told["cluster_id"].to_pylist(), None], object)[:-1]]),
-        np.concatenate([density, told["density"].to_numpy()]),
-        seed=seed,
-    )
+    _, *others = _collected(videos, clustered.join(standing, on="video_id", how="left_semi"))
+    held = videos.vectors, names, density
+    index = ClusterIndex.of(*(np.concatenate(both) for both in zip(held, others, strict=True)), seed=seed)
     return _joined(videos, videos.known.where(~videos.clustered), index)
+
+
+def _collected(videos: Videos, clustered: DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(ids sorted, vectors, names of clusters, density) of some rows that are not held."""
+    told = clustered.select("video_id", "cluster_id", "density").toArrow().sort_by("video_id")
+    names = np.array([*told["cluster_id"].to_pylist(), None], object)[:-1]
+    vectors = to_numpy(videos.vectors_of(clustered.select("video_id")))[1].reshape(-1, videos.vectors.shape[1])
+    return np.array(told["video_id"].to_pylist(), str), vectors, names, told["density"].to_numpy()
 
 
 def _carried_on_spark(videos: Videos, before: DataFrame, day: dt.date, minimum_size: int, seed: int, keep: Frames) -> DayClusters:

@@ -13,8 +13,8 @@ from reelhouse.sampling.words import name_of
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# From so large a share of its size on a cluster has grown or shrunk; what changes less is kept.
-GROWTH_MIN = 0.1
+# From so large a part of its size on, a tenth, a cluster has grown or shrunk; what changes less is kept.
+_PART_OF_SIZE = 10
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,6 @@ def cluster_days(
 def change_of_size(size: int, previous: int) -> str:
     """grown: at least a tenth larger than on the day before, by all its videos, whether they are new or were elsewhere; shrunk: at
     least a tenth smaller; else kept."""
-    if size >= (1 + GROWTH_MIN) * previous:
-        return "grown"
-    return "shrunk" if size <= (1 - GROWTH_MIN) * previous else "kept"
+    if _PART_OF_SIZE * abs(size - previous) < previous:
+        return "kept"
+    return "grown" if size >= previous else "shrunk"

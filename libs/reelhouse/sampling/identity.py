@@ -130,7 +130,7 @@ def identify(seen: Overlaps, *, day: dt.date) -> Identity:
     for label, sources in taken.items():
         relations[label], came_from[label] = "merged", tuple(sorted(old[s] for s in sources))
     for label, one in split.items():
-        relations[label], came_from[label] = "split", (old[one],)
+        relations[label], came_from[label] = "split", tuple(sorted({old[one], *came_from[label]}))
     return Identity(names, relations, came_from, [name for i, name in enumerate(old) if i not in successor])
 
 

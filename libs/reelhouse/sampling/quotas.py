@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reelhouse.sampling.budget import most_share
 from reelhouse.sampling.coverage import Quota
 
 if TYPE_CHECKING:
@@ -39,6 +40,6 @@ def share_quota(kinds: np.ndarray, budget: int, share: float) -> Quota:
     kinds (n,) object: str or dates, None.
     """
     names, kind = np.unique(np.array(["" if one is None else str(one) for one in kinds.tolist()], dtype=str), return_inverse=True)
-    places = np.full(len(names), max(1, int(share * budget + 1e-9)))
+    places = np.full(len(names), max(1, most_share(budget, share)))
     places[names == ""] = budget
     return Quota(kind, places)

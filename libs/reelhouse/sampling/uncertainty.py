@@ -37,6 +37,18 @@ def disagreement_uncertainty(members: Sequence[np.ndarray | csr_matrix]) -> np.n
     return np.maximum(entropy_uncertainty(mean) - np.mean([entropy_uncertainty(one) for one in members], axis=0), 0)
 
 
+def check_uncertainty(uncertainty: np.ndarray, n: int) -> np.ndarray:
+    """(n,) float64. ValueError for another shape; VectorError names the first row that is NaN, infinite or below 0."""
+    unsure = np.asarray(uncertainty, np.float64)
+    if unsure.shape != (n,):
+        raise ValueError(f"uncertainty must have shape ({n},), got {unsure.shape}")
+    bad = ~(np.isfinite(unsure) & (unsure >= 0))
+    if bad.any():
+        row = int(bad.argmax())
+        raise VectorError(f"uncertainty must be numbers of 0 or more: row {row} holds {unsure[row]} ({int(bad.sum())} of {n} such rows)")
+    return unsure
+
+
 def _by_block(probabilities: np.ndarray | csr_matrix, of: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
     """A million rows of hundreds of classes are not copied as a whole."""
     starts = range(0, max(probabilities.shape[0], 1), _BLOCK)
@@ -47,7 +59,7 @@ def _margin(top: np.ndarray, rest: np.ndarray, others: np.ndarray) -> np.ndarray
     # up to two classes of the rest may be among the two best; zeros for the case of a single class
     every = np.column_stack([top, rest, np.where(others > 1, rest, 0), np.zeros(len(top))])
     two = -np.partition(-every, 1, axis=1)[:, :2]
-    return 1 - (two[:, 0] - two[:, 1])
+    return np.maximum(1 - (two[:, 0] - two[:, 1]), 0)  # a sum of 1 may be rounded up
 
 
 def _entropy(top: np.ndarray, rest: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -84,4 +96,4 @@ def top_and_rest(probabilities: np.ndarray | csr_matrix, *, first: int = 0) -> t
 
 
 def _surprise(p: np.ndarray) -> np.ndarray:
-    return -p * np.log(np.where(p > 0, p, 1))
+    return np.maximum(-p * np.log(np.where(p > 0, p, 1)), 0)  # p may be 1 rounded up

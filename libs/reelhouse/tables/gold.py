@@ -56,7 +56,7 @@ _QUEUE_COLUMNS = [
     task(),
     column("rank", "int", "1 = label first", nullable=False),
     column("reason", "string", "why this video, in words", nullable=False),
-    column("score", "double", "what it was ranked by, larger is sooner", sameness="inexact"),
+    column("score", "double", "what it was ranked by, larger is sooner; null where it was drawn at random", sameness="inexact"),
     column("is_random", "boolean", "true for the share that is drawn at random, for unbiased evaluation", nullable=False),
     data_date("the day that it was chosen (UTC)"),
 ]

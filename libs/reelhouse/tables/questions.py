@@ -82,7 +82,7 @@ CLUSTERS_NAMED = View(
     """SELECT c.video_id, c.cluster_id, d.name, d.size, c.density, e.video_id AS exemplar_video_id, d.words, d.change, d.previous_size,
               d.came_from, d.first_seen, c.placed_on, c.data_date
        FROM gold.clusters_current c
-       LEFT JOIN gold.cluster_days_current d ON d.cluster_id = c.cluster_id AND d.data_date = c.data_date
+       LEFT JOIN gold.cluster_days d ON d.cluster_id = c.cluster_id AND d.data_date = c.data_date
        LEFT JOIN gold.clusters_current e ON e.video_id = d.exemplar_video_id""",
     columns={
         "video_id": "which video",
