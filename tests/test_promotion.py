@@ -217,7 +217,28 @@ def test_what_the_gates_did_not_pass_is_promoted_only_by_force(served):
         f"10 rows of video_embedding__{ODD}, 10 rows of video_hash__{ODD}",
     ):
         served.decide(rollback, reason="no")
+    with pytest.raises(PromotionError, match=r"reconcile for 2026-01-13 again with --set serving\.previous_days=10 \("):
+        served.decide(rollback, reason="no", date=NEXT + dt.timedelta(days=10))
     assert served.champions().champion == OLD
+
+
+def test_what_is_decided_last_counts_though_the_clock_was_set_back(spark, tmp_path):
+    lake = Decided(spark, tmp_path / "w")
+    for seed, version in enumerate((OLD, NEW)):
+        lake.register(version, seed)
+    ahead = dt.datetime.now(dt.UTC).replace(tzinfo=None) + dt.timedelta(hours=2)
+    facts = {"snapshot_id": "s", "decision": "promoted", "decided_by": "zoe", "decided_at": ahead, "reason": "r"}
+    lake.write(tables.PROMOTIONS, [{"model_version": NEW, **facts}], NEXT, decided_by="zoe")
+    lake.decide(promote, OLD, reason="better", force=True)
+    assert (lake.champions().champion, lake.champions().previous) == (OLD, NEW)
+    (event,) = [r for r in lake.rows(tables.PROMOTIONS, NEXT) if r.decided_by == "anna"]
+    assert event.decided_at == ahead + dt.timedelta(microseconds=1)
+    # its file is gone: readers would go back to what can score nothing new
+    file = lake.services.registry._indexed(NEW)
+    file.rename(file.with_suffix(".away"))
+    with pytest.raises(PromotionError, match=f"readers stay with {OLD}: the file of {NEW} is gone"):
+        lake.decide(rollback, reason="no")
+    lake.services.close()
 
 
 def test_a_rejection_holds_and_neither_the_champion_nor_an_unknown_model_can_be_rejected(served):

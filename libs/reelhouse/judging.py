@@ -69,11 +69,13 @@ def judge(run: Run, snapshot: SnapshotFacts, versions: Sequence[str]) -> Judged:
 def scores(run: Run, held_out: DataFrame, version: str, snapshot: SnapshotFacts) -> pd.DataFrame:
     """One row an evaluation row, sorted by video_id; the model sees the features of its own encoders."""
     content = run.registry.load(version)
-    layout = load(content).config.layout
+    config = load(content).config
+    layout, taxonomy = config.layout, run.taxonomy(config.task)
+    became = {label: now for label in config.label_ids if (now := taxonomy.follow(label))}  # it may be of before a migration
     rows = held_out
     if layout != snapshot.layout:
         rows = with_layout(held_out, run.current(tables.FEATURES), run.current(tables.TEXT_FEATURES), layout)
-    scored: pd.DataFrame = score(rows, run.spark.sparkContext.broadcast(content), snapshot.label_ids).toPandas()
+    scored: pd.DataFrame = score(rows, run.spark.sparkContext.broadcast(content), snapshot.label_ids, became).toPandas()
     return scored.sort_values("video_id", ignore_index=True)
 
 

@@ -106,8 +106,8 @@ def reject(run: Run, version: str, by: str, reason: str) -> str:
 def rollback(run: Run, by: str, reason: str, *, force: bool = False) -> str:
     """Readers go back to the champion before, by one commit of ops.serving; the present one is rejected. Returns what was done.
 
-    PromotionError where there is none before, where its collections are gone from a server, or where readers would miss videos by it,
-    unless forced.
+    PromotionError where there is none before, where its collections are gone from a server; unless forced, where its file is gone or
+    readers would miss videos by it.
     """
     with run.lock(SWITCHING):
         _check_person(by)
@@ -119,9 +119,16 @@ def rollback(run: Run, by: str, reason: str, *, force: bool = False) -> str:
         embeddings = run.current(tables.EMBEDDINGS)
         if run.vectors.is_server and not all(run.vectors.is_current(kind.name, good) for kind in KINDS):
             raise PromotionError(f"readers stay with {bad}: Milvus holds no vectors of {good}. Run load_vectors for {run.date} again")
-        if not force and (holes := _holes(run, good)):
+        if not force and not run.registry.exists(good):
             raise PromotionError(
-                f"readers stay with {bad}: {good} lacks {holes}. Run predict, load_vectors and reconcile for {run.date} again "
+                f"readers stay with {bad}: the file of {good} is gone, so that it can't score new videos. Train it again, or add --force "
+                "to go back all the same."
+            )
+        if not force and (holes := _holes(run, good)):
+            days = (run.date - champions.since).days if champions.since else 0
+            again = f" with --set serving.previous_days={days}" if days > run.settings.serving.previous_days else ""
+            raise PromotionError(
+                f"readers stay with {bad}: {good} lacks {holes}. Run predict, load_vectors and reconcile for {run.date} again{again} "
                 "(the champion before scores new videos for serving.previous_days), or add --force to go back all the same."
             )
         snapshots = {m.model_version: m.snapshot_id for m in run.registry.models()}
@@ -194,11 +201,15 @@ def _record(run: Run, by: str, decisions: list[tuple[str, str, str, str | None, 
     from pyspark.sql import functions as F
 
     _check_person(by)
+    of_day = run.day(tables.PROMOTIONS)
+    newest = of_day.agg(F.max("decided_at")).collect()[0][0]
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    if newest and now <= newest:  # the clock was set back, or another machine's is ahead: what is said last is the last word all the same
+        now = newest + dt.timedelta(microseconds=1)
     rows = [
         (version, snapshot, decision, by, now + dt.timedelta(microseconds=place), before, reason, run.date)
         for place, (version, snapshot, decision, before, reason) in enumerate(decisions)
     ]
-    earlier = run.day(tables.PROMOTIONS).where(F.col("decided_by") == by)
+    earlier = of_day.where(F.col("decided_by") == by)
     events = earlier.union(run.spark.createDataFrame(rows, tables.PROMOTIONS.spark_schema()))
     run.publish(tables.PROMOTIONS, events.localCheckpoint(), decided_by=by)

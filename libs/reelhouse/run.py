@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from reelhouse import tables
-from reelhouse.errors import AuditError, QuarantineLimitError
+from reelhouse.errors import AuditError, QuarantineLimitError, SettingsError
 from reelhouse.lake import Lake, Ledger, RunRecord, Slice, conform
 from reelhouse.lake.fingerprint import fingerprint
 from reelhouse.lake.ledger import ReadKind
@@ -49,8 +49,10 @@ class Services:
 
         if self._models_of:
             return self._models_of.registry.read_only()
-        models = self._settings.models
-        folder = Path(self._root) / "mlflow"
+        models, root = self._settings.models, self._root.removeprefix("file://").removeprefix("file:")
+        if "://" in root and not models.uri:
+            raise SettingsError(f"models.uri must name an MLflow server: SQLite can't lie below storage.root = {self._root}")
+        folder = Path(root) / "mlflow"
         return Registry(models.uri or f"sqlite:///{folder / 'mlflow.db'}", str(folder / "artifacts"), models.name)
 
     @cached_property

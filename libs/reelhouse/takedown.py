@@ -1,4 +1,4 @@
-"""Takedowns: an event that hides a video everywhere at once, and the purge that removes its bytes."""
+"""Takedowns: an event that hides a video at once from views, jobs and search, and the purge that removes its bytes."""
 
 from __future__ import annotations
 

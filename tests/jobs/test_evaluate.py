@@ -10,18 +10,20 @@ import torch
 from jobs import build_training_set, evaluate, train
 from reelhouse import tables
 from reelhouse.features import Layout
+from reelhouse.labels import Taxonomy
+from reelhouse.labels.taxonomy import Move
 from reelhouse.models import load
 from reelhouse.models.inference import columns_of, run_model, softmax
 from reelhouse.models.network import MultimodalNetwork, dump
 from reelhouse.run import StepAside
 from reelhouse.training.champion import champion_of
 from reelhouse.training.version import version_of
-from tests.jobs.small_lake import DAY, NEXT, SmallLake, _features
+from tests.jobs.small_lake import DAY, NEXT, TREE, SmallLake, _features
 from tests.turns import JOBS
 
 TURN = (JOBS, 115)
 
-THIRD, FOURTH, TENTH = (dt.date(2026, 1, day) for day in (4, 5, 10))
+THIRD, FOURTH, TENTH, LATE = (dt.date(2026, 1, day) for day in (4, 5, 10, 20))
 
 
 class Days:
@@ -209,6 +211,21 @@ def test_a_champion_of_an_older_encoder_is_judged_on_what_that_encoder_saw(days)
     # t2 saw a text in every video
     assert (days.first, "without_text", "accuracy") in before
     assert (champion, "without_text", "accuracy") not in got
+
+
+def test_a_model_of_before_a_migration_is_judged_by_what_its_classes_became(days):
+    days.same_snapshot(LATE)
+    config = load(days.model).config
+    old = MultimodalNetwork(replace(config, label_ids=tuple("animals" if label == "pets" else label for label in config.label_ids)))
+    old.load_state_dict(load(days.model).state_dict())
+    lake, candidate = days.candidate(LATE, dump(old), seed=41)
+    tree = Taxonomy.from_dict(TREE)
+    lake.services._taxonomies["category"] = Taxonomy("category", tree.definitions, {"animals": Move("pets", False, LATE, ("动物",))})
+    lake.do(evaluate, LATE)
+    got = figures(lake, LATE)
+    same = {(slice_, metric): value for (model, slice_, metric), value in figures(lake, DAY).items() if model == days.first}
+    for which in (("all", "accuracy"), ("all", "macro_recall"), ("all", "log_loss")):
+        assert got[(candidate, *which)] == (pytest.approx(same[which][0], abs=1e-6), same[which][1])
 
 
 def test_a_day_without_a_snapshot_has_no_candidate(days):

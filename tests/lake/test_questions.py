@@ -9,6 +9,7 @@ import pytest
 
 from reelhouse import tables
 from reelhouse.labels import Taxonomy
+from reelhouse.labels.taxonomy import Move
 from reelhouse.lake import Ledger, RunRecord, catalog
 from reelhouse.tables import questions
 from tests.jobs.small_lake import DAY, TREE, SmallLake
@@ -29,6 +30,7 @@ def small(spark, tmp_path_factory):
         made.arrive(ids, day)
     made.write(tables.DELETIONS, [{"video_id": "v5"}], FAR)
     tree = Taxonomy.from_dict(TREE)
+    tree = Taxonomy("category", tree.definitions, {"cake": Move("food.baking", False, DAY, ("蛋糕",))})  # models know it by its old id
     rows = [dict(zip(tables.TAXONOMY.undated, row, strict=True)) for row in tree.rows()]
     made.write(tables.TAXONOMY, rows, DAY)
     plant_labels(made)
@@ -89,8 +91,9 @@ def plant_model(made):
         made.write(tables.FEATURES, rows, day) if rows else None
         texts = [{"video_id": v, "modality": "text", "encoder_id": "t1", **steps} for v in videos if v != "v2"]
         made.write(tables.TEXT_FEATURES, texts, day)
-    tops = {"v1": ("food.baking", "food"), "v2": ("sport", "pets"), "v3": ("food", "food.baking"), "v4": ("food.noodles", "food")}
+    tops = {"v1": ("cake", "food"), "v2": ("sport", "pets"), "v3": ("food", "food.baking"), "v4": ("food.noodles", "food")}
     paths = {row[1]: row[4] for row in Taxonomy.from_dict(TREE).rows()}
+    paths["cake"] = paths["food.baking"]
     said = [
         {"video_id": v, "task": "category", "entropy": 0.5, "top": [(a, paths[a], 0.75), (b, paths[b], 0.25)]} for v, (a, b) in tops.items()
     ]

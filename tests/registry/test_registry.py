@@ -2,8 +2,10 @@ from itertools import product
 
 import pytest
 
-from reelhouse.errors import ModelNotFoundError, RegistryError
+from reelhouse import settings as settings_module
+from reelhouse.errors import ModelNotFoundError, RegistryError, SettingsError
 from reelhouse.registry import Registry
+from reelhouse.run import Services
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,26 @@ def test_aliases_move_and_may_be_set_twice(open_registry):
         registry.set_alias("champion", version)
         registry.set_alias("champion", version)
         assert open_registry().version_of_alias("champion") == version
+
+
+def test_a_root_on_an_object_store_needs_a_server(tmp_path):
+    settings = settings_module.load()
+    with pytest.raises(SettingsError, match=r"models\.uri must name an MLflow server: SQLite can't lie below storage\.root = s3a://b/lake"):
+        Services(settings, "s3a://b/lake").registry  # noqa: B018 - asked for, it is made
+    assert Services(settings, f"file://{tmp_path}").registry.uri == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+
+
+def test_an_alias_that_somebody_else_moved_or_removed_is_set_right(open_registry):
+    registry = open_registry()
+    for version in ("v1", "v2"):
+        trained(registry, version)
+    registry.set_alias("champion", "v1")
+    registry._client.set_registered_model_alias(registry.name, "champion", "2")  # in MLflow's pages
+    registry.set_alias("champion", "v1")
+    assert open_registry().version_of_alias("champion") == "v1"
+    registry._client.delete_registered_model_alias(registry.name, "champion")
+    registry.set_alias("champion", "v1")
+    assert open_registry().version_of_alias("champion") == "v1"
 
 
 def test_an_attempt_that_was_cut_off_goes_on_in_its_run_from_its_newest_checkpoint(open_registry, tmp_path):

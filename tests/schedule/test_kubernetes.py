@@ -140,3 +140,6 @@ def test_a_secret_is_not_printed_and_a_folder_is_no_root_for_a_pod(tmp_path: Pat
     assert "sesame" not in printed
     with pytest.raises(SettingsError, match=r"storage\.root must be an address .*, not warehouse"):
         typed("schedule", "kubernetes")
+    for name, uri, shown in (("models", "", "a file"), ("models", "sqlite:///m.db", "sqlite:///m.db"), ("vectors", "v.db", "v.db")):
+        with pytest.raises(SettingsError, match=rf"{name}\.uri must be the address of a server that every pod reaches, not {shown}"):
+            typed("schedule", "kubernetes", "--conf", str(CLUSTER), "--set", f"{name}.uri={uri}")

@@ -148,15 +148,24 @@ def dying(action, method, when):
             os.kill(os.getpid(), signal.SIGKILL)
         return result
     return wrapped
-uri, folder, *steps = sys.argv[1:]
-for number, step in enumerate(steps):
+def load(number, step):
+    store = VectorStore(uri, "", "unused", 500)
+    store.call, store.call_connection = (dying(a, *step.split()) for a in (store.call, store.call_connection))
+    load_again(store, Path(folder) / str(number))
+def search(number, step):
+    assert VectorStore(uri, "", "unused", 500).similar(served, [1.0] * 8, 1)
+    os._exit(0)
+def status_of(work, *given):
     child = os.fork()
     if not child:
-        store = VectorStore(uri, "", "unused", 500)
-        store.call, store.call_connection = (dying(a, *step.split()) for a in (store.call, store.call_connection))
-        load_again(store, Path(folder) / str(number))
-        os._exit(0)
-    print(step, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        try:
+            work(*given)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+uri, folder, served, *steps = sys.argv[1:]
+for number, step in enumerate(steps):
+    print(step, status_of(load, number, step), status_of(search, number, step), flush=True)
 """
 
 
@@ -177,7 +186,8 @@ def load_again(store: VectorStore, folder: Path) -> None:
 
 
 def load_killed_at(server: MilvusServer, store: VectorStore, folder: Path, steps: list[str], *, in_place: bool) -> None:
-    """Load, killed at each step in turn, then whole; a reader by the alias sees the old rows, whole, and from one moment on the new ones.
+    """Load, killed at each step in turn, then whole; a reader by the alias sees the old rows, whole, and from one moment on the new ones,
+    and one by the version finds some after each kill.
 
     in_place: the old ones are in a collection of the name that the new one takes; else they are another version's.
     """
@@ -186,10 +196,10 @@ def load_killed_at(server: MilvusServer, store: VectorStore, folder: Path, steps
     store.point_alias(EMBEDDING, served)
     assert nearest_of(old) != nearest_of(new)
     with reading(server.uri) as seen:
-        command = [sys.executable, "-W", "ignore", "-c", KILLED, server.uri, str(folder), *steps]
+        command = [sys.executable, "-W", "ignore", "-c", KILLED, server.uri, str(folder), served, *steps]
         environment = {**os.environ, "PYTHONPATH": f"{CHECKOUT}/libs:{CHECKOUT}"}
         done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=900, check=False)
-        assert done.stdout.splitlines() == [f"{step} {-signal.SIGKILL}" for step in steps], done.stderr[-2000:]
+        assert done.stdout.splitlines() == [f"{step} {-signal.SIGKILL} 0" for step in steps], done.stderr[-2000:]
         load_again(store, folder / "last")
         if not in_place:  # nobody goes over before the alias does
             seen.ask_again()

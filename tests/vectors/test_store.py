@@ -13,6 +13,7 @@ import pytest
 import reelhouse
 from reelhouse.errors import NotFoundError, SettingsError, StorageError, VectorError, VectorStoreError
 from reelhouse.vectors import EMBEDDING, HASH, VectorStore, collection_name
+from reelhouse.vectors.schema import only
 
 VERSION = "encoder-12ab"
 DAY, NEXT_DAY = "2026-01-01", "2026-01-02"
@@ -275,6 +276,11 @@ def test_a_retry_after_a_kill_between_batches_loses_and_doubles_nothing(tmp_path
 def test_what_was_written_before_a_kill_is_there(tmp_path, store):
     assert run_python(WRITE, str(tmp_path), "kill").returncode == -signal.SIGKILL
     assert [i for i, _ in store.ids_and_checksums(EMBEDDING, VERSION)] == [f"v{i:04d}" for i in range(40)]
+
+
+def test_of_a_long_author_what_is_stored_is_looked_for():
+    assert only(author="a" * 200, domain="食" * 129) == only(author="a" * 128, domain="食" * 128)
+    assert only(author="a" * 127) == f'author == "{"a" * 127}"'
 
 
 def test_a_root_on_an_object_store_needs_a_server():

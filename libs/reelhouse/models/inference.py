@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -106,19 +106,19 @@ def _top(probabilities: np.ndarray, labels: pa.Array, places: pa.Array) -> pa.Li
     return pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays(values, ["label_id", "path", "probability"]))
 
 
-def score(rows: DataFrame, model: Any, label_ids: Iterable[str]) -> DataFrame:
+def score(rows: DataFrame, model: Any, label_ids: Iterable[str], became: Mapping[str, str] | None = None) -> DataFrame:
     """How a model does on answered rows, with the columns of SCORED; rows without a yes are left out.
 
     rows: columns of `assemble` with the model's layout, and `targets` in the order of label_ids. The model may know other classes:
-    it is asked about those that both know, and a row whose yes it does not know counts as wrong.
+    it is asked about those that both know, and a row whose yes it does not know counts as wrong. became: what its classes are called
+    in label_ids, where that is another id; those that became one are one, as likely as all together.
     truth: index in label_ids of the row's first yes.
     """
-    wanted = list(label_ids)
+    wanted, renamed = list(label_ids), dict(became or {})
 
     def over(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         network = _network(model.value)
-        place = {label: i for i, label in enumerate(network.config.label_ids)}
-        shared = [j for j, label in enumerate(wanted) if label in place]
+        names = [renamed.get(label, label) for label in network.config.label_ids]
         for batch in batches:
             targets = as_matrix(batch["targets"], len(wanted))
             answered = (targets > 0).any(axis=1)
@@ -126,12 +126,24 @@ def score(rows: DataFrame, model: Any, label_ids: Iterable[str]) -> DataFrame:
             if not len(targets):
                 continue
             own = run_model(network, _arrays(batch, network.config.layout)).logits.astype(np.float64)
-            logits = np.full(targets.shape, -np.inf)
-            logits[:, shared] = own[:, [place[wanted[j]] for j in shared]]
+            logits = in_classes(own, names, wanted)
             logits[targets < 0] = -np.inf
             yield _scored(batch["video_id"], logits, targets)
 
     return rows.mapInArrow(over, SCORED)
+
+
+def in_classes(logits: np.ndarray, names: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
+    """Logits (n, c) of classes `names` as those of the classes `wanted` (n, w): -inf for one that is not among them; classes of one
+    name are one, as likely as all of them together."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        places.setdefault(name, []).append(place)
+    found = np.full((len(logits), len(wanted)), -np.inf)
+    for j, name in enumerate(wanted):
+        if name in places:
+            found[:, j] = np.logaddexp.reduce(logits[:, places[name]], axis=1)
+    return found
 
 
 def _scored(video_ids: pa.Array, logits: np.ndarray, targets: np.ndarray) -> pa.RecordBatch:

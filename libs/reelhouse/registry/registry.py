@@ -190,22 +190,16 @@ class Registry:
         """Moves the alias to the model of that version. ModelNotFoundError if it is not registered."""
         if not self._may_write:
             return
-        if self.is_local and self._aliases().get(alias) == model_version:
-            return
         found = self._find(model_version)
         if found is None:
             raise ModelNotFoundError(f"the alias {alias} can't point to {model_version}: no such model is registered as {self.name}")
         self._client.set_registered_model_alias(self.name, alias, found.version)
-        if self.is_local:
-            self._keep("aliases", self._aliases() | {alias: model_version})
 
     def remove_alias(self, alias: str) -> None:
         """No model carries the alias any more; nothing happens where none did."""
         if not self._may_write or self.version_of_alias(alias) is None:
             return
         self._client.delete_registered_model_alias(self.name, alias)
-        if self.is_local:
-            self._keep("aliases", {name: version for name, version in self._aliases().items() if name != alias})
 
     def describe(self, model_version: str, card: str) -> None:
         """Set the model card (Markdown) that MLflow's pages show. ModelNotFoundError if the model is not registered."""
@@ -279,10 +273,6 @@ class Registry:
         address = urlparse(json.loads(self._index(model_version).read_text(encoding="utf-8"))["file"])
         path = Path(unquote(address.path))
         return path if path.exists() else None
-
-    def _aliases(self) -> dict[str, str]:
-        path = self._index("aliases")
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def _keep(self, name: str, content: Mapping[str, Any]) -> None:
         path = self._index(name)

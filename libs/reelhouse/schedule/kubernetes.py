@@ -27,7 +27,7 @@ def manifest(settings: Settings, jobs: Sequence[Job], overlays: Sequence[Path], 
     """The objects as YAML documents, for `kubectl apply -f -`. words: further options of `reelhouse schedule run`.
 
     The overlays become a ConfigMap. Secrets are keys of the Secret `schedule.secret`, which is not printed: SettingsError where
-    the settings hold one, and where the storage root is a folder, which a pod takes with it when it ends.
+    the settings hold one, and where the storage root, the models or the vectors are in files, which a pod takes with it when it ends.
     """
     if plain := [f"{name} of {path}" for path in overlays for name in plain_secrets(path)]:
         raise SettingsError(
@@ -36,6 +36,9 @@ def manifest(settings: Settings, jobs: Sequence[Job], overlays: Sequence[Path], 
         )
     if "://" not in settings.storage.root or settings.storage.root.startswith("file:"):
         raise SettingsError(f"storage.root must be an address that every pod reaches (s3a://, hdfs://, ...), not {settings.storage.root}")
+    for name, uri in (("models.uri", settings.models.uri), ("vectors.uri", settings.vectors.uri)):
+        if "://" not in uri or uri.startswith("sqlite:"):
+            raise SettingsError(f"{name} must be the address of a server that every pod reaches, not {uri or 'a file'}")
     files = {f"{number}-{path.name}": path.read_text(encoding="utf-8") for number, path in enumerate(overlays, 1)}
     files["spark.yml"] = yaml.safe_dump({"spark": _spark(settings)}, sort_keys=False)
     place = {"namespace": settings.schedule.namespace, "labels": {"app.kubernetes.io/name": NAME}}

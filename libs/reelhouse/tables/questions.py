@@ -109,9 +109,10 @@ COVERAGE_BY_CATEGORY = View(
            SELECT l.task, l.video_id, l.verdict, explode(concat(array(t.label_id), t.ancestors)) AS label_id
            FROM gold.labels_current l JOIN silver.taxonomy_current t ON t.task = l.task AND t.label_id = l.label_id WHERE l.answer = 1)
          GROUP BY task, label_id, video_id),
+       became AS (SELECT task, explode(concat(array(label_id), former_ids)) AS was_id, label_id, ancestors FROM silver.taxonomy_current),
        said AS (
-         SELECT p.task, p.video_id, explode(concat(array(t.label_id), t.ancestors)) AS label_id
-         FROM gold.predictions_served p JOIN silver.taxonomy_current t ON t.task = p.task AND t.label_id = get(p.top, 0).label_id),
+         SELECT p.task, p.video_id, explode(concat(array(b.label_id), b.ancestors)) AS label_id
+         FROM gold.predictions_served p JOIN became b ON b.task = p.task AND b.was_id = get(p.top, 0).label_id),
        counted AS (
          SELECT task, label_id, count(*) AS videos, count(g.video_id) AS labelled_videos, count(s.video_id) AS predicted_videos,
                 count_if(g.is_suspect) AS suspect_videos

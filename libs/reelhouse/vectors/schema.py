@@ -106,8 +106,10 @@ def record(kind: str, row: VectorRow) -> dict[str, Any]:
 
 
 def only(domain: str | None = None, author: str | None = None, since: dt.date | None = None) -> str:
-    """Milvus' expression for videos of a domain, of an author, published on a day (UTC) or later; '' for all."""
-    parts = [f'{name} == "{key_of(value)}"' for name, value in (("domain", domain), ("author", author)) if value is not None]
+    """Milvus' expression for videos of a domain, of an author, published on a day (UTC) or later; '' for all. Of a longer domain or
+    author what is stored of it counts."""
+    words = (("domain", domain), ("author", author))
+    parts = [f'{name} == "{key_of(value[:WORD_CHARACTERS_MAX])}"' for name, value in words if value is not None]
     if since is not None:
         parts.append(f"published_at >= {int(dt.datetime.combine(since, dt.time(), dt.UTC).timestamp())}")
     return " and ".join(parts)

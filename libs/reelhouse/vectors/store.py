@@ -17,7 +17,7 @@ from reelhouse.errors import NotFoundError, SettingsError, VectorStoreError
 from reelhouse.vectors import schema
 from reelhouse.vectors.embedded import EmbeddedFile
 from reelhouse.vectors.keys import id_of, key_of
-from reelhouse.vectors.schema import EMBEDDING, HASH, VectorRow, collection_name
+from reelhouse.vectors.schema import EMBEDDING, HASH, VectorRow, collection_name, staging_name
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -210,13 +210,14 @@ class VectorStore:
 
         where: a filter made by schema.only. VectorError if the vector is none, NotFoundError without the collection.
         """
-        if not self.exists(kind, version):
-            raise NotFoundError(
-                f"there is no collection {collection_name(kind, version)}; there are {', '.join(self.list_collections()) or 'none'}"
-            )
-        if self._is_unfinished(collection_name(kind, version)):
+        name = collection_name(kind, version)
+        if not self.exists(kind, version) and self.alias_of(kind) == staging_name(kind, version):
+            name = staging_name(kind, version)  # whole, and on its way to the name: a load was cut off between two steps
+        elif not self.exists(kind, version):
+            raise NotFoundError(f"there is no collection {name}; there are {', '.join(self.list_collections()) or 'none'}")
+        if self._is_unfinished(name):
             raise VectorStoreError(
-                f"{collection_name(kind, version)} was being filled when that was cut off, and holds a part of the videos. "
+                f"{name} was being filled when that was cut off, and holds a part of the videos. "
                 "`reelhouse daily` for the newest day, or `reelhouse vectors load`, fills it anew"
             )
         left_out = set(exclude)
@@ -224,7 +225,7 @@ class VectorStore:
         limit = min(k + len(left_out), K_MAX)
         parameters = schema.search_parameters(kind, self._index if self.is_server else None, limit)
         named = {"limit": limit, "filter": where, "output_fields": ["video_id"], "search_params": {"params": parameters}, **STRONG}
-        (hits,) = self.call("search", collection_name(kind, version), data=[query], **named)
+        (hits,) = self.call("search", name, data=[query], **named)
         found = [(id_of(hit["entity"]["video_id"]), float(hit["distance"])) for hit in hits]
         return [(i, score) for i, score in found if i not in left_out][:k]
 
