@@ -70,7 +70,7 @@ def scores(run: Run, held_out: DataFrame, version: str, snapshot: SnapshotFacts)
     """One row an evaluation row, sorted by video_id; the model sees the features of its own encoders."""
     content = run.registry.load(version)
     config = load(content).config
-    layout, taxonomy = config.layout, run.taxonomy(config.task)
+    layout, taxonomy = config.layout, run.taxonomy(run.settings.training.task)
     became = {label: now for label in config.label_ids if (now := taxonomy.follow(label))}  # it may be of before a migration
     rows = held_out
     if layout != snapshot.layout:
