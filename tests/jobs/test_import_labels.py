@@ -9,7 +9,9 @@ from pyspark.sql import SparkSession
 from jobs import fold_labels, import_labels
 from reelhouse import tables
 from reelhouse.errors import QuarantineLimitError
-from tests.jobs.small_lake import DAY, NEXT, SmallLake
+from reelhouse.labels import Taxonomy
+from reelhouse.labels.migrations import with_migrations
+from tests.jobs.small_lake import DAY, NEXT, TREE, SmallLake
 from tests.turns import JOBS
 
 TURN = (JOBS, 140)
@@ -153,6 +155,49 @@ def test_what_people_said_stays_when_the_file_that_brought_it_is_gone(lake: Labe
     lake.do(import_labels)
     assert [e[:3] for e in lake.events(DAY)] == [("e1", "v1", "sport"), ("w1", "v3", "pets"), ("w2", "v4", "pets"), ("w3", "v5", "pets")]
     assert lake.refused(DAY) == refused[1:]
+
+
+def test_lines_that_are_read_again_after_labels_moved_say_what_they_said(lake: Labelling) -> None:
+    """noodles are renamed, sport is merged into pets, baking is retired into food and drones for good, all on the next day."""
+    before = {**TREE, "labels": [*TREE["labels"], {"id": "drones", "name": "无人机"}]}
+    lake.services._taxonomies["category"] = Taxonomy.from_dict(before)
+    inbox = lake.box / "labels" / "web.jsonl"
+    unnamed = {name: value for name, value in answer("", "v5", "sport").items() if name != "event_id"}
+    lines = [
+        answer("e1", "v1", "面条"), answer("e2", "v2", "sport", 0), answer("e3", "v3", "美食/烘焙", 0),
+        answer("e4", "v4", "drones"), unnamed,
+    ]  # fmt: skip
+    lake.put(inbox, *lines)
+    lake.do(import_labels)
+    first = lake.events(DAY)
+    assert sorted(event[1:4] for event in first) == [
+        ("v1", "food.noodles", 1), ("v2", "sport", 0), ("v3", "food.baking", 0), ("v4", "drones", 1), ("v5", "sport", 1),
+    ]  # fmt: skip
+
+    gone = [{"id": "drones", "name": "无人机"}, *(one for one in TREE["labels"] if one["id"] in ("food.noodles", "food.baking", "sport"))]
+    now = [{"id": "food", "name": "美食"}, {"id": "food.pasta", "parent": "food", "name": "面食"}, {"id": "pets", "name": "宠物"}]
+    steps = [
+        {"date": NEXT, "rename": "food.noodles", "to": "food.pasta"}, {"date": NEXT, "merge": ["pets", "sport"], "into": "pets"},
+        {"date": NEXT, "retire": "food.baking", "into": "food"}, {"date": NEXT, "retire": "drones"},
+    ]  # fmt: skip
+    lake.services._taxonomies["category"] = with_migrations(
+        Taxonomy.from_dict({"task": "category", "labels": now}), {"labels": gone, "steps": steps}
+    )
+    # late: an answer of the day before under an old name, and a retired label on the day on which it is one no longer
+    late = [answer("l1", "v6", "烘焙", 0), answer("l2", "v7", "drones", day=NEXT), answer("l3", "v8", "food.noodles", day=NEXT)]
+    lake.put(inbox, *lines, *late)
+    lake.do(import_labels, NEXT)
+    assert [event[1:4] for event in lake.events(NEXT)] == [("v6", "food.baking", 0), ("v8", "food.noodles", 1)]
+    assert lake.refused(NEXT) == [("bronze.label_events", "unknown_label", "inbox/labels/web.jsonl:7")]
+    lake.do(fold_labels, DAY)
+    assert [row[:3] for row in lake.labels(NEXT)] == [
+        ("v1", "food.noodles", -1), ("v1", "food.pasta", 1), ("v2", "pets", -1), ("v2", "sport", -1),  # not sport is not `not pets`
+        ("v3", "food", -1), ("v3", "food.baking", -1), ("v4", "drones", -1), ("v5", "pets", 1), ("v5", "sport", -1),
+        ("v6", "food", -1), ("v8", "food.pasta", 1),
+    ]  # fmt: skip
+    lake.put(inbox, *lines)
+    lake.do(import_labels)
+    assert lake.events(DAY) == first, "the first day, run again"
 
 
 def test_answers_of_the_inbox_arrive_on_their_own_day_also_when_an_old_day_is_run_again(lake: Labelling) -> None:

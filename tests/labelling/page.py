@@ -60,12 +60,12 @@ class Page:
 class Serving:
     """with Serving(queue, inbox) as page: ...; routes: further ones, by path."""
 
-    def __init__(self, queue, inbox, roots=(), wanted=1, token="", now=lambda: AT, routes=None):
+    def __init__(self, queue, inbox, roots=(), wanted=1, token="", now=lambda: AT, routes=None, trees=TREES):
         log, self.page = AnswerLog(inbox), Page(0)
         desk = Desk(queue, wanted, 300.0, lambda: self.page.clock[0])
-        for answer in log.read({video.video_id for video in queue}, TREES):
+        for answer in log.read({video.video_id for video in queue}, trees):
             desk.record(answer)
-        app = make_app(desk, log, TREES, roots=[str(root) for root in roots], now=now, annotator="ann", token=token)
+        app = make_app(desk, log, trees, roots=[str(root) for root in roots], now=now, annotator="ann", token=token)
         for path, answer in (routes or {}).items():
             app.get(path)(answer)
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))

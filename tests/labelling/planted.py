@@ -7,10 +7,23 @@ from PIL import Image
 
 from reelhouse.labelling.queue import Frame, QueuedVideo, Suggestion
 from reelhouse.labels import Taxonomy
+from reelhouse.labels.migrations import with_migrations
 from tests.jobs.small_lake import DAY, TREE
 
 AT = dt.datetime(2026, 1, 3, 8, 30, tzinfo=dt.UTC)
 TREES = {"category": Taxonomy.from_dict(TREE)}
+MOVED = with_migrations(
+    TREES["category"],
+    {
+        "labels": [
+            {"id": "food.pasta", "parent": "food", "name": "面食"}, {"id": "hamsters", "name": "仓鼠"}, {"id": "drones", "name": "无人机"},
+        ],
+        "steps": [
+            {"date": DAY, "rename": "food.pasta", "to": "food.noodles"}, {"date": DAY, "merge": ["hamsters", "pets"], "into": "pets"},
+            {"date": DAY, "retire": "drones"},
+        ],
+    },
+)  # fmt: skip
 BAKING = Suggestion("food.baking", "美食/烘焙", 0.75)
 PETS = Suggestion("pets", "宠物", 0.125)
 

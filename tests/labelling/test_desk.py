@@ -11,7 +11,7 @@ from reelhouse.errors import NotFoundError
 from reelhouse.labelling.desk import Desk, key_of
 from reelhouse.labelling.inbox import new_answer
 from reelhouse.labels.fold import Position
-from tests.labelling.planted import AT, TREES, question
+from tests.labelling.planted import AT, MOVED, TREES, question
 
 QUEUE = [question(f"v{n}", n) for n in range(1, 5)]
 K1, K2, K3, K4 = KEYS = [key_of(video) for video in QUEUE]
@@ -32,15 +32,15 @@ def desk_of(wanted=1, lease=300.0, clock=None):
 class Saying:
     """Records answers as the page does, a second apart."""
 
-    def __init__(self, desk):
-        self.desk, self.lines = desk, []
+    def __init__(self, desk, trees=TREES):
+        self.desk, self.lines, self.trees = desk, [], trees
 
     def say(self, person, video, label="pets", answer=1, **about):
         self.lines.append(new_answer(video, "category", label, answer, person, AT + dt.timedelta(seconds=len(self.lines)), **about))
         self.desk.record(self.lines[-1])
 
     def undo(self, person):
-        found = self.desk.undoing(person, TREES)
+        found = self.desk.undoing(person, self.trees)
         if found:
             video = self.desk.video(found[0]).video_id
             for line in found[1]:
@@ -105,7 +105,7 @@ def test_progress_counts_questions_and_people():
     said.say("ann", "not of this queue")
     found = desk.progress()
     assert (found.answered, found.total, found.by_person) == (2, 4, {"ann": 1, "bob": 1})
-    assert desk.said("bob", K1) == {"pets": 0, "sport": 1}
+    assert desk.said("bob", K1, TREES) == {"pets": 0, "sport": 1}
 
 
 def test_undo_takes_back_the_newest_answer_and_opens_its_question_again():
@@ -128,7 +128,7 @@ def test_undo_of_a_second_thought_says_the_first_again():
     said.say("ann", "v1", "food.baking", 1)  # overrules the no to food
     said.undo("ann")
     assert [(line.label, line.answer) for line in said.lines[2:]] == [("food.baking", -1), ("food", 0)]
-    assert desk.said("ann", K1) == {"food": 0}
+    assert desk.said("ann", K1, TREES) == {"food": 0}
     assert said.undo("ann") == K1
     assert said.undo("ann") is None, "what was said again is no answer of its own"
 
@@ -146,20 +146,34 @@ def test_the_same_line_twice_counts_once_and_a_question_of_another_queue_is_not_
             ask("0" * 20)
 
 
-def position(answers):
+def test_what_was_said_by_a_former_label_is_shown_and_taken_back_as_what_it_became():
+    said = Saying(desk_of(), {"category": MOVED})
+    said.say("ann", "v1", "food.pasta", 1)
+    said.say("ann", "v1", "food.noodles", 0)
+    assert said.desk.said("ann", K1, said.trees) == {"food.noodles": 0}
+    said.undo("ann")
+    assert [(line.label, line.answer) for line in said.lines[2:]] == [("food.noodles", -1), ("food.pasta", 1)]
+    assert said.desk.said("ann", K1, said.trees) == {"food.noodles": 1}
+    said.say("ann", "v2", "hamsters", 0)
+    assert said.desk.said("ann", K2, said.trees) == {"pets": -1}, "not hamsters is not `not pets`"
+
+
+def position(answers, tree):
     stands = Position()
     for label, answer in answers:
-        stands.take(label, answer, TREE)
+        stands.take(label, answer, tree)
     return stands
 
 
-labels = st.sampled_from(TREE.ids)
+def steps_of(*labels):
+    return st.lists(st.one_of(st.tuples(st.sampled_from(labels), st.sampled_from([1, 0, -1])), st.just("undo")), max_size=12)
 
 
-@given(st.lists(st.one_of(st.tuples(labels, st.sampled_from([1, 0, -1])), st.just("undo")), max_size=12))
-def test_after_any_answers_and_undos_the_fold_stands_where_it_would_without_what_was_taken_back(steps):
+@given(st.one_of(st.tuples(st.just(TREE), steps_of(*TREE.ids)), st.tuples(st.just(MOVED), steps_of(*MOVED.ids, *MOVED.moves))))
+def test_after_any_answers_and_undos_the_fold_stands_where_it_would_without_what_was_taken_back(given_steps):
     """The oracle: answers on a stack, popped by undo, folded from the start."""
-    said = Saying(desk_of())
+    tree, steps = given_steps
+    said = Saying(desk_of(), {"category": tree})
     stack = []
     for step in steps:
         if step != "undo":
@@ -168,5 +182,5 @@ def test_after_any_answers_and_undos_the_fold_stands_where_it_would_without_what
         elif stack:
             stack.pop()
             said.undo("ann")
-    found, wanted = position((line.label, line.answer) for line in said.lines), position(stack)
+    found, wanted = position([(line.label, line.answer) for line in said.lines], tree), position(stack, tree)
     assert (found.choice, found.noes) == (wanted.choice, wanted.noes)

@@ -14,7 +14,7 @@ from reelhouse.errors import StorageError
 from reelhouse.labelling import inbox as module
 from reelhouse.labelling.inbox import AnswerLog, new_answer
 from reelhouse.labels.lines import LABELS, parse_line
-from tests.labelling.planted import AT, TREES
+from tests.labelling.planted import AT, MOVED, TREES
 
 
 def answer(number=0, person="ann", label="pets", value=1, **values):
@@ -37,6 +37,14 @@ def test_an_answer_is_one_line_that_import_labels_takes_and_is_read_back(tmp_pat
     assert log.path("王芳 / ../bob").parent == tmp_path / "labels"
     assert AnswerLog(tmp_path).read({f"v{n}" for n in range(5)}, TREES) == sorted(said, key=lambda one: one.answered_at)
     assert AnswerLog(tmp_path).read({"v4"}, TREES) == said[3:]
+
+
+def test_what_was_said_by_a_former_label_is_read_back_by_its_former_id_and_what_was_retired_is_not(tmp_path):
+    log, before = AnswerLog(tmp_path), AT - dt.timedelta(days=2)
+    said = [new_answer("v1", "category", label, 0, "ann", before) for label in ("hamsters", "food.pasta", "drones")]
+    for one in said:
+        log.append(one)
+    assert log.read({"v1"}, {"category": MOVED}) == said[:2]
 
 
 def test_names_that_look_alike_have_files_of_their_own(tmp_path):

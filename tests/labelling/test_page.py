@@ -1,5 +1,6 @@
 """The page as a browser sees it: questions, answers, files by range; and what it refuses to strangers."""
 
+import datetime as dt
 import json
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -8,11 +9,11 @@ import pytest
 
 from reelhouse.errors import LabelError
 from reelhouse.labelling.desk import key_of
-from reelhouse.labelling.inbox import AnswerLog
+from reelhouse.labelling.inbox import AnswerLog, new_answer
 from reelhouse.labelling.page import name_of
 from reelhouse.labels.fold import fold_answers
 from tests.labelling.page import Serving
-from tests.labelling.planted import AT, BAKING, TREES, jpeg, question, text_alone
+from tests.labelling.planted import AT, BAKING, MOVED, TREES, jpeg, question, text_alone
 
 BYTES = bytes(range(256)) * 40
 TOKEN = "0123456789abcdef-for-tests"
@@ -78,6 +79,14 @@ def test_an_answer_is_a_line_of_the_inbox_and_nothing_else_is_written(page, vide
     ]  # fmt: skip
     written = [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "videos"]
     assert written == [AnswerLog(tmp_path / "inbox").path("ann")]
+
+
+def test_an_answer_by_a_former_label_is_shown_as_what_it_became_and_can_be_taken_back(videos, tmp_path):
+    AnswerLog(tmp_path / "inbox").append(new_answer("v1", "category", "food.pasta", 1, "ann", AT - dt.timedelta(days=2)))
+    with Serving(videos, tmp_path / "inbox", trees={"category": MOVED}) as page:
+        assert page.ask("/api/show", annotator="ann", key=key_of(videos[0]))["video"]["said"] == [{"label": "food.noodles", "answer": 1}]
+        assert page.ask("/api/undo", annotator="ann")["video"]["said"] == []
+    assert [(line["label"], line["answer"]) for line in lines_of(tmp_path)] == [("food.pasta", 1), ("food.pasta", -1)]
 
 
 def test_a_file_is_sent_whole_or_in_the_part_that_is_asked_for(page, videos):

@@ -1,6 +1,7 @@
 """Renames, merges and retirements: the tree of each day, what old ids and names mean, and what a broken file is told."""
 
 import datetime as dt
+import json
 import pickle
 import re
 from pathlib import Path
@@ -10,7 +11,8 @@ import yaml
 
 from reelhouse.errors import TaxonomyError
 from reelhouse.labels import Taxonomy, load_taxonomy
-from reelhouse.labels.lines import resolve_label
+from reelhouse.labels.lines import LABELS as LINES
+from reelhouse.labels.lines import parse_line, resolve_label
 from reelhouse.labels.migrations import with_migrations
 from reelhouse.sources.values import RowError
 
@@ -89,10 +91,10 @@ def test_labels_below_a_renamed_one_stay_below_it() -> None:
     assert tree.as_of(day_before(MARCH)).definitions == (("food", None, "f", ()), ("tea", "food", "t", ()))
 
 
-def test_old_ids_names_and_paths_are_read_and_what_was_retired_is_told() -> None:
+def test_old_ids_names_and_paths_mean_the_former_label_and_what_was_retired_is_told() -> None:
     tree = migrated()
     assert [resolve_label(tree, text) for text in ("bakery", "BREAD", "烘焙店", "美食/烘焙店", "小猫", "烘焙")] == [
-        "baking", "baking", "baking", "baking", "cats", "baking",
+        "bakery", "bakery", "bakery", "bakery", "kittens", "baking",
     ]  # fmt: skip
     assert [resolve_label(tree.as_of(day_before(MARCH)), text) for text in ("bakery", "bread")] == ["bakery", "bakery"]
     with pytest.raises(RowError, match=re.escape("'drones' was retired from category on 2026-05-01: give a label that is in use")):
@@ -106,10 +108,32 @@ def test_a_name_of_today_means_todays_label() -> None:
         [{"id": "old", "name": "x"}], [{"date": MARCH, "rename": "old", "to": "new"}],
         {"task": "t", "labels": [{"id": "new", "name": "y"}, {"id": "other", "name": "x", "parent": "new"}]},
     )  # fmt: skip
-    assert (tree.resolve("x"), tree.resolve("old")) == ("other", "new")
+    assert (tree.resolve("x"), tree.resolve("old")) == ("other", "old")
+    assert (resolve_label(tree, "x", day_before(MARCH)), resolve_label(tree, "x", MARCH)) == ("old", "other"), "each day means its own"
     two = {"id": "o2", "name": "x", "parent": "other"}
     now = {"task": "t", "labels": [{"id": "new", "name": "y"}, {"id": "other", "name": "x", "parent": "new"}, two]}
     assert migrated([{"id": "old", "name": "x"}], [{"date": MARCH, "rename": "old", "to": "new"}], now).resolve("x") is None
+
+
+def test_a_line_says_the_same_whenever_it_is_read() -> None:
+    tree, texts = migrated(), ("烘焙店", "美食/烘焙店", "kittens", "racing", "无人机")
+    first = [parse_line(LINES, line(text, day_before(MARCH)), {"category": Taxonomy.from_dict(BEFORE)}) for text in texts]
+    assert [event["label_id"] for event in first] == ["bakery", "bakery", "kittens", "racing", "drones"]
+    for day in (day_before(MARCH), MARCH, APRIL, MAY):
+        later = [parse_line(LINES, line(text, day_before(MARCH)), {"category": tree.as_of(day)}) for text in texts]
+        assert later == first, day  # with the hash that stands for a missing event_id
+
+    said_late = [parse_line(LINES, line(text, MAY), {"category": tree})["label_id"] for text in ("烘焙店", "小猫", "烘焙")]
+    assert said_late == ["bakery", "kittens", "baking"]
+    assert parse_line(LINES, line("baking", day_before(MARCH)), {"category": tree})["label_id"] == "baking", "a label that came later"
+    with pytest.raises(RowError, match="'drones' was retired from category on 2026-05-01"):
+        parse_line(LINES, line("无人机", MAY), {"category": tree})
+    with pytest.raises(RowError, match="is no label of category"):  # of a run for an earlier day: it knows no later label
+        parse_line(LINES, line("baking", MARCH), {"category": tree.as_of(day_before(MARCH))})
+
+
+def line(label: str, day: dt.date) -> bytes:
+    return json.dumps({"video_id": "v1", "label": label, "answer": 0, "annotator_id": "ann", "answered_at": f"{day}T09:00:00Z"}).encode()
 
 
 def test_the_version_changes_from_a_steps_day_on_and_not_before() -> None:

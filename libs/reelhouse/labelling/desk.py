@@ -126,16 +126,20 @@ class Desk:
                 if _about(one) == about:
                     now.take(one.label, one.answer, tree)
             now.take(last.label, -1, tree)
-            lost = [(before.choice, 1)] if before.choice is not None and before.choice != now.choice else []
+            lost = [(before.given, 1)] if before.given and before.choice and before.choice != now.choice else []
             lost += [(label, 0) for label in sorted(before.noes - now.noes)]
-            events = {(one.label, one.answer): one.event_id for one in earlier}
+            events = {(one.label if one.answer == 1 else tree.follow(one.label), one.answer): one.event_id for one in earlier}
             return keys[about], [Line(last.label, -1, last.event_id), *(Line(*one, restates=events[one]) for one in lost)]
 
-    def said(self, person: str, key: str) -> dict[str, int]:
-        """What the person answered so far about a question: answer by label, the newest last."""
+    def said(self, person: str, key: str, trees: Mapping[str, Taxonomy]) -> dict[str, int]:
+        """Where the person stands about a question: answer by label, at most one yes."""
         with self._lock:
-            about = _about(self.video(key))
-            return {one.label: one.answer for one in self._person(person).standing if _about(one) == about}
+            about, stands = _about(self.video(key)), Position()
+            for one in self._person(person).standing:
+                if _about(one) == about:
+                    stands.take(one.label, one.answer, trees[one.task])
+            noes = dict.fromkeys(sorted(stands.passed), -1) | dict.fromkeys(sorted(stands.noes), 0)
+            return noes | ({stands.choice: 1} if stands.choice else {})
 
     def waiting(self, person: str) -> int:
         """Questions that the person might get later, since others have them on the screen now."""

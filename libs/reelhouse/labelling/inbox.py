@@ -95,11 +95,14 @@ class AnswerLog:
             raise StorageError(f"the answer can't be written to {path}: {error.strerror}. Mend that, and answer again.") from error
 
     def read(self, video_ids: Iterable[str], trees: Mapping[str, Taxonomy]) -> list[Answer]:
-        """What the inbox says of some videos, by whatever tool, in order of time. Lines that import_labels will refuse are left out."""
+        """What the inbox says of some videos, by whatever tool, in order of time; label: the id that it had then.
+
+        Lines that import_labels will refuse are left out, and answers that count no more since their label was retired.
+        """
         wanted = set(video_ids)
         found = []
         for event in _events(self._inbox, LABELS, trees):
-            if event["video_id"] in wanted:
+            if event["video_id"] in wanted and trees[event["task"]].follow(event["label_id"]) is not None:
                 at = event["answered_at"].astimezone(dt.UTC).isoformat()
                 said = (event["event_id"], event["video_id"], event["task"], event["label_id"], event["answer"], event["annotator_id"], at)
                 found.append(Answer(*said, **{name: event[name] for name in OWN_FIELDS}))

@@ -117,12 +117,11 @@ def _add_questions(
         return {"video": shown(person, key) if key else None, "progress": progress}
 
     def shown(person: str, key: str) -> dict[str, Any]:
-        return _shown(desk.video(key), roots) | {"said": [{"label": of, "answer": said} for of, said in desk.said(person, key).items()]}
+        said = [{"label": label, "answer": answer} for label, answer in desk.said(person, key, trees).items()]
+        return _shown(desk.video(key), roots) | {"said": said}
 
     def say(person: str, key: str, line: Line) -> None:
         video = desk.video(key)
-        if line.answer not in ANSWERS or line.label not in trees[video.task]:
-            raise LabelError(f"{line.label!r} with answer {line.answer} is no answer in the label tree {video.task}: load the page again")
         said = new_answer(video.video_id, video.task, annotator_id=person, at=now(), **asdict(line))
         log.append(said)
         desk.record(said)
@@ -140,7 +139,9 @@ def _add_questions(
 
     @app.post("/api/answer")
     def answer(asked: _Answer) -> dict[str, Any]:
-        person = name_of(asked.annotator)
+        person, task = name_of(asked.annotator), desk.video(asked.key).task
+        if asked.answer not in ANSWERS or asked.label not in trees[task]:
+            raise LabelError(f"{asked.label!r} with answer {asked.answer} is no answer in the label tree {task}: load the page again")
         say(person, asked.key, Line(asked.label, asked.answer))
         return state(person, asked.key)
 

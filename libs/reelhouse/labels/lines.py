@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
@@ -95,15 +96,19 @@ def parse_line(kind: LineKind, line: bytes, trees: Mapping[str, Taxonomy]) -> di
         if event["task"] not in trees:
             raise RowError("unknown_task", f"there is no label tree for task {event['task']!r} (known: {', '.join(sorted(trees))})")
     if "label" in event:
-        event["label_id"] = resolve_label(trees[event["task"]], event.pop("label"))
+        event["label_id"] = resolve_label(trees[event["task"]], event.pop("label"), event[kind.time].date())
     if event["event_id"] is None:
         event["event_id"] = _content_hash([kind.folder, *(event[name] for name in kind.content)])
     return event
 
 
-def resolve_label(tree: Taxonomy, text: str) -> str:
-    """The label's id; of a label that was renamed or merged, the id of what it became. RowError unknown_label names the nearest labels."""
-    label_id = tree.resolve(text)
+def resolve_label(tree: Taxonomy, text: str, day: dt.date | None = None) -> str:
+    """The id that the label had on a day (UTC; None: the tree's own) or, where that day knew none, has now.
+
+    So a line says the same whenever it is read; what became of its label since, reelhouse.labels.fold follows. RowError unknown_label
+    names the nearest labels, or says since when the label is retired.
+    """
+    label_id = (tree.as_of(day).resolve(text) if day else None) or tree.resolve(text)
     if label_id is not None:
         return label_id
     retired = tree.retired(text)

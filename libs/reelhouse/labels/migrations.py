@@ -18,6 +18,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,15 +65,16 @@ class LabelHistory:
         self._steps = list(steps)
         self._built: dict[int, Taxonomy] = {}
 
-    def as_of(self, date: dt.date) -> Taxonomy:
-        """The tree as of the end of a day (UTC): steps of later days have not happened."""
-        return self.after(sum(step.date <= date for step in self._steps))
-
     def after(self, steps: int) -> Taxonomy:
         """The tree after so many steps. A label whose only change was its parent has today's on all days."""
         if steps not in self._built:
             self._built[steps] = Taxonomy(self._task, self.definitions_after(steps), self._moves(steps))
+            self._built[steps].history = partial(self._as_of, steps)
         return self._built[steps]
+
+    def _as_of(self, steps: int, date: dt.date) -> Taxonomy:
+        """The tree as of the end of a day (UTC), of the first so many steps: those of later days have not happened."""
+        return self.after(sum(step.date <= date for step in self._steps[:steps]))
 
     def definitions_after(self, steps: int) -> list[Definition]:
         rows = list(self._tree)
@@ -135,9 +137,7 @@ def with_migrations(tree: Taxonomy, content: Any) -> Taxonomy:
             problems = [f"the tree before step {number + 1}: {one}" for one in tree_problems(history.definitions_after(number))]
     if problems:
         raise TaxonomyError("the migrations are broken:\n  " + "\n  ".join(problems))
-    newest = history.after(len(steps))
-    newest.history = history
-    return newest
+    return history.after(len(steps))
 
 
 def _step(number: int, entry: Any, problems: list[str]) -> Step | None:

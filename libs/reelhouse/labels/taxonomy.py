@@ -11,11 +11,11 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 
@@ -41,12 +41,6 @@ class Move:
     words: tuple[str, ...]
 
 
-class History(Protocol):
-    """What knows the tree of earlier days."""
-
-    def as_of(self, date: dt.date) -> Taxonomy: ...
-
-
 class Taxonomy:
     """One label tree of one task.
 
@@ -61,7 +55,7 @@ class Taxonomy:
         self.task = task
         self.definitions = tuple(rows)
         self.moves = dict(moves or {})
-        self.history: History | None = None  # of a tree that was migrated, as it is after all steps
+        self.history: Callable[[dt.date], Taxonomy] | None = None  # of a tree that was migrated: its trees of earlier days
         self.ids: list[str] = [label_id for label_id, *_ in rows]
         self._parent = {label_id: parent for label_id, parent, *_ in rows}
         self._name = {label_id: name for label_id, _, name, _ in rows}
@@ -126,8 +120,8 @@ class Taxonomy:
         return list(self._children[None])
 
     def as_of(self, date: dt.date) -> Taxonomy:
-        """The tree as of the end of a day (UTC); without migrations it is the same on all days."""
-        return self.history.as_of(date) if self.history else self
+        """The tree as of the end of a day (UTC), no later than this one; without migrations it is the same on all days."""
+        return self.history(date) if self.history else self
 
     def __contains__(self, label_id: object) -> bool:
         return label_id in self._parent
@@ -190,7 +184,7 @@ class Taxonomy:
         """The id that an id, name, alias or full path (joined by / or >) means; None if none, or more than one, does.
 
         Compared after Unicode NFKC, trimming and case folding, without empty parts of a path; nothing is guessed. What only a label
-        that is there no more is called means what that label became.
+        that is there no more is called means its former id, for `follow`; of several that became one label, that of the last to go.
         """
         word = _word(text)
         if not word:
@@ -201,8 +195,9 @@ class Taxonomy:
         found = self._walk(None, word) or (labels[0] if len(labels) == 1 else None)
         if found or labels:
             return found
-        became = {self.moves[old].to for old in self._moved_words.get(word, ())}
-        return became.pop() if len(became) == 1 else None
+        former = [old for old in self.moves if old in self._moved_words.get(word, ())]  # in the order in which they went
+        became = {self.moves[old].to for old in former}
+        return former[-1] if len(became) == 1 and None not in became else None
 
     def retired(self, text: str | None) -> tuple[str, Move] | None:
         """(id, what became of it) of the one label that is called so and whose answers count no more."""
