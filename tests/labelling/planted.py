@@ -16,7 +16,8 @@ MOVED = with_migrations(
     TREES["category"],
     {
         "labels": [
-            {"id": "food.pasta", "parent": "food", "name": "面食"}, {"id": "hamsters", "name": "仓鼠"}, {"id": "drones", "name": "无人机"},
+            {"id": "food.pasta", "parent": "food", "name": "面食"}, {"id": "hamsters", "name": "仓鼠", "after": "pets"},
+            {"id": "drones", "name": "无人机", "after": "sport"},
         ],
         "steps": [
             {"date": DAY, "rename": "food.pasta", "to": "food.noodles"}, {"date": DAY, "merge": ["hamsters", "pets"], "into": "pets"},

@@ -182,7 +182,7 @@ def test_for_any_crowd_the_yes_labels_are_one_chain_and_what_is_settled_is_likel
 MIGRATED = with_migrations(
     Taxonomy.from_dict({"task": "category", "labels": [{"id": one, "name": one} for one in ("food", "drinks", "sport")]}),
     {
-        "labels": [{"id": one, "name": one} for one in ("tea", "coffee", "eat", "gone")],
+        "labels": [{"id": one, "name": one, "after": None} for one in ("tea", "coffee", "eat", "gone")],
         "steps": [
             {"date": dt.date(2026, 1, 1), "rename": "eat", "to": "food"},
             {"date": dt.date(2026, 1, 1), "merge": ["tea", "coffee"], "into": "drinks"},

@@ -19,8 +19,8 @@ TREE = with_migrations(
     Taxonomy.from_dict({"task": "t", "labels": [{"id": "food", "name": "f"}, {"id": "snack", "parent": "food", "name": "n"},
                                                 {"id": "pets", "name": "p"}]}),
     {
-        "labels": [{"id": "cake", "parent": "food", "name": "c"}, {"id": "tea", "parent": "food", "name": "t"},
-                   {"id": "dogs", "name": "d"}, {"id": "cars", "name": "r"}],
+        "labels": [{"id": "cake", "parent": "food", "name": "c"}, {"id": "tea", "parent": "food", "name": "t", "after": "snack"},
+                   {"id": "dogs", "name": "d", "after": "pets"}, {"id": "cars", "name": "r", "after": "dogs"}],
         "steps": [
             {"date": DAYS[2], "rename": "cake", "to": "snack"},
             {"date": DAYS[2], "merge": ["pets", "dogs"], "into": "pets"},

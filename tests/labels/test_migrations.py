@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reelhouse.errors import TaxonomyError
 from reelhouse.labels import Taxonomy, load_taxonomy
@@ -38,7 +40,8 @@ STEPS = [
     {"date": MAY, "retire": "racing", "into": "drones"},
     {"date": MAY, "retire": "drones"},
 ]
-LABELS = [one for one in BEFORE["labels"] if one["id"] in ("bakery", "kittens", "drones", "racing")]
+STOOD = {"bakery": {}, "kittens": {"after": "cats"}, "drones": {"after": "kittens"}, "racing": {"after": "drones"}}
+LABELS = [one | STOOD[one["id"]] for one in BEFORE["labels"] if one["id"] in STOOD]
 
 
 def migrated(labels: list | None = None, steps: list | None = None, tree: dict = NOW) -> Taxonomy:
@@ -51,11 +54,9 @@ def day_before(date: dt.date) -> dt.date:
 
 def test_each_day_has_the_tree_that_was_in_force() -> None:
     tree = migrated()
-    assert {row[0]: row[1:] for row in tree.as_of(day_before(MARCH)).definitions} == {
-        row[0]: row[1:] for row in Taxonomy.from_dict(BEFORE).definitions
-    }
-    assert set(tree.as_of(MARCH).ids) == {"food", "baking", "cats", "kittens", "drones", "racing"}
-    assert set(tree.as_of(APRIL).ids) == set(tree.as_of(day_before(MAY)).ids) == {"food", "baking", "cats", "drones", "racing"}
+    assert tree.as_of(day_before(MARCH)).definitions == Taxonomy.from_dict(BEFORE).definitions, "in the order of the file"
+    assert tree.as_of(MARCH).ids == ["food", "baking", "cats", "kittens", "drones", "racing"]
+    assert tree.as_of(APRIL).ids == tree.as_of(day_before(MAY)).ids == ["food", "baking", "cats", "drones", "racing"]
     assert tree.as_of(MAY) is tree
     assert tree.as_of(dt.date(2030, 1, 1)).ids == ["food", "baking", "cats"]
 
@@ -73,7 +74,7 @@ def test_what_labels_became() -> None:
 
 
 def test_a_chain_of_steps_is_followed_to_its_end() -> None:
-    labels = [{"id": "a", "name": "a"}, {"id": "b", "name": "b"}, {"id": "c", "name": "c"}]
+    labels = [{"id": "a", "name": "a"}, {"id": "b", "name": "b"}, {"id": "c", "name": "c"}]  # each where its target stands
     steps = [
         {"date": MARCH, "rename": "a", "to": "b"},
         {"date": APRIL, "merge": ["b", "c"], "into": "d"},
@@ -141,15 +142,54 @@ def test_the_version_changes_from_a_steps_day_on_and_not_before() -> None:
     versions = [tree.as_of(date).version for date in (day_before(MARCH), MARCH, day_before(APRIL), APRIL, MAY)]
     assert len(set(versions)) == 4
     assert versions[1] == versions[2]
-    renamed = [STEPS[0]]
-    now = {
-        **BEFORE,
-        "labels": [{"id": "baking", "parent": "food", "name": "烘焙"} if one["id"] == "bakery" else one for one in BEFORE["labels"]],
-    }
-    only = migrated([LABELS[0]], renamed, now)
-    assert only.as_of(day_before(MARCH)).version == Taxonomy.from_dict(BEFORE).version, "days before stay as they are"
-    assert only.version != Taxonomy.from_dict(now).version
+    assert versions[0] == Taxonomy.from_dict(BEFORE).version, "days before stay as they are"
+    assert tree.version != Taxonomy.from_dict(NOW).version
     assert pickle.loads(pickle.dumps(tree)).follow("bakery") == "baking"
+
+
+@st.composite
+def trees_and_steps(draw: st.DrawFn) -> tuple[list[dict], list[dict], list[dict], list[list[str]]]:
+    """A flat tree, then steps as a person takes them: (the tree after all, labels that went, the steps, the ids after each step)."""
+    tree = draw(st.permutations([{"id": one, "name": one} for one in "abcdefgh"]))
+    labels, steps, after = [], [], [[one["id"] for one in tree]]
+    for number in range(draw(st.integers(1, 4))):
+        ids = after[-1]
+        gone = draw(st.lists(st.sampled_from(ids), min_size=1, max_size=2, unique=True))
+        into = draw(st.sampled_from(["new", "retired", *(one for one in ids if one not in gone and len(one) == 1)]))
+        new = into == "new"
+        target = f"new{number}" if new else into
+        date = MARCH + dt.timedelta(days=number)
+        if into == "retired":
+            gone = gone[:1]
+            steps.append({"date": date, "retire": gone[0]})
+        elif new and len(gone) == 1:
+            steps.append({"date": date, "rename": gone[0], "to": target})
+        else:
+            steps.append({"date": date, "merge": gone if new else [target, *gone], "into": target})
+        labels += [{"id": one, "name": one, "after": ids[ids.index(one) - 1] if ids.index(one) else None} for one in gone]
+        left = [one for one in ids if one not in gone]
+        if new:  # anywhere
+            left.insert(draw(st.integers(0, len(left))), target)
+        after.append(left or ["last"])
+    return [{"id": one, "name": one} for one in after[-1]], labels, steps, after
+
+
+@settings(max_examples=200, deadline=None)
+@given(trees_and_steps())
+def test_whatever_steps_are_written_each_day_keeps_its_tree_and_its_version(drawn: tuple) -> None:
+    now, labels, steps, after = drawn
+    tree = migrated(labels, steps, {"task": "t", "labels": now})
+    assert [tree.as_of(day_before(MARCH) + dt.timedelta(days=n)).ids for n in range(len(after))] == after
+    first = Taxonomy.from_dict({"task": "t", "labels": [{"id": one, "name": one} for one in after[0]]})
+    assert tree.as_of(day_before(MARCH)).version == first.version
+
+
+def test_labels_that_stood_together_and_went_together_come_back_in_their_order() -> None:
+    before = [{"id": one, "name": one} for one in "axyzb"]
+    labels = [before[n] | {"after": before[n - 1]["id"]} for n in (3, 1, 2)]
+    steps = [{"date": MARCH, "retire": "x"}, {"date": MARCH, "retire": "z"}, {"date": MARCH, "retire": "y"}]
+    tree = migrated(labels, steps, {"task": "t", "labels": [before[0], before[4]]})
+    assert tree.as_of(day_before(MARCH)).ids == ["a", "x", "y", "z", "b"]
 
 
 def test_the_file_lies_beside_the_tree(tmp_path: Path) -> None:
@@ -166,7 +206,7 @@ def test_the_file_lies_beside_the_tree(tmp_path: Path) -> None:
             load_taxonomy(file)
 
 
-ONE = [{"id": "old", "name": "o"}]
+ONE = [{"id": "old", "name": "o", "after": "food"}]
 
 
 @pytest.mark.parametrize(
@@ -234,14 +274,19 @@ ONE = [{"id": "old", "name": "o"}]
         (ONE, ["old"], "step 1 must be {date, rename, to}"),
         ([{"id": "old"}], [{"date": MARCH, "retire": "old"}], "label 1 (old): `id` and `name` must both be text"),
         (
-            [{"id": "old", "name": "o", "parent": "gone"}],
+            [{"id": "old", "name": "o", "parent": "gone", "after": "food"}],
             [{"date": MARCH, "retire": "old"}],
             "the tree before step 1: 'old' has the unknown parent 'gone'",
         ),
         (
-            [{"id": "old", "name": "猫"}],
+            [{"id": "old", "name": "猫", "after": None}],
             [{"date": MARCH, "retire": "old"}],
-            "the tree before step 1: 'cats' and 'old' have the same parent and",
+            "the tree before step 1: 'old' and 'cats' have the same parent and",
+        ),
+        (
+            [{"id": "old", "name": "o"}],
+            [{"date": MARCH, "retire": "old"}],
+            "step 1 (2026-03-01): where did 'old' stand? Write `after: ID` with it, the label that stood above it",
         ),
     ],
 )
@@ -249,6 +294,17 @@ def test_a_broken_file_is_refused_and_the_problem_named(labels: list, steps: lis
     with pytest.raises(TaxonomyError) as caught:
         migrated(labels, steps)
     assert f"\n  {problem}" in str(caught.value)
+
+
+@pytest.mark.parametrize("above", ["never", "old", "new"])
+def test_a_place_below_what_was_not_there_then_is_refused(above: str) -> None:
+    now = {"task": "t", "labels": [{"id": "new", "name": "n"}]}
+    steps = [{"date": MARCH, "rename": "b", "to": "new"}, {"date": MARCH, "retire": "old"}]
+    labels = [{"id": "old", "name": "o", "after": above}, {"id": "b", "name": "b"}]
+    if above == "new":
+        steps = steps[::-1]
+    with pytest.raises(TaxonomyError, match=f"label 'old' stood after '{above}', which is not in the tree before 'old' went: write"):
+        migrated(labels, steps, now)
 
 
 def test_all_problems_are_told_at_once() -> None:

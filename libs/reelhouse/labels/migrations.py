@@ -4,13 +4,16 @@ Events keep the id that people answered by; `Taxonomy.follow` says what it stand
 <tree>.migrations.yml beside <tree>.yml:
 
     labels:                                            # cut out of the tree as they were; a rename's or merge's target is new there
-      - {id: food.bakery, parent: food, name: 烘焙店}
-      - {id: pets.kittens, parent: pets, name: 小猫}
-      - {id: tech.drones, parent: tech, name: 无人机}
+      - {id: food.bakery, parent: food, name: 烘焙店}     # stood where its target stands
+      - {id: pets.kittens, parent: pets, name: 小猫, after: pets.cats}          # elsewhere: the label that stood above it in the file
+      - {id: tech.drones, parent: tech, name: 无人机, after: tech}              # (`after: null` if it was the first)
     steps:                                             # in order; a step counts for its day (UTC) and those after it
       - {date: 2026-03-01, rename: food.bakery, to: food.baking}
       - {date: 2026-04-01, merge: [pets.cats, pets.kittens], into: pets.cats}   # a target that was there before is among them
       - {date: 2026-05-01, retire: tech.drones, into: tech}                     # without `into`: answers to it count no more
+
+So the tree of a day before a step is the tree that the file held before the step was written, in its order: its version, on which that
+day's rows and a model's classes rest, is the same.
 """
 
 from __future__ import annotations
@@ -58,10 +61,18 @@ class Step:
 class LabelHistory:
     """A tree, the labels that it held once, and the steps from one to the other."""
 
-    def __init__(self, task: str, tree: Iterable[Definition], former: Iterable[Definition], steps: Iterable[Step]) -> None:
-        """tree: as it is after all steps; former: as `labels` of the file; both already checked, use `load_taxonomy`."""
+    def __init__(
+        self,
+        task: str,
+        tree: Iterable[Definition],
+        former: Iterable[Definition],
+        after: Mapping[str | None, str | None],
+        steps: Iterable[Step],
+    ) -> None:
+        """tree: as it is after all steps; former: as `labels` of the file, after: of those that name one, the label above; all already
+        checked, use `load_taxonomy`."""
         self._task, self._tree = task, list(tree)
-        self._former = {row[0]: row for row in former}
+        self._former, self._above = {row[0]: row for row in former}, dict(after)
         self._steps = list(steps)
         self._built: dict[int, Taxonomy] = {}
 
@@ -83,13 +94,29 @@ class LabelHistory:
         return rows
 
     def _before(self, step: Step, rows: list[Definition]) -> list[Definition]:
-        """The tree before a step, from the tree after it: what went comes back, in a new target's place and above what is below that."""
-        back = [self._former[label_id] for label_id in step.gone]
-        if not step.is_new:
-            return [*rows, *back]
-        place = next(i for i, row in enumerate(rows) if row[0] == step.target)
-        rows = [*rows[:place], *back, *rows[place + 1 :]]
-        return [(one, step.sources[0] if parent == step.target else parent, name, also) for one, parent, name, also in rows]
+        """The tree before a step, from the tree after it: what went comes back to its place, and above what is below a new target."""
+        if step.is_new:
+            place = next(i for i, row in enumerate(rows) if row[0] == step.target)
+            back = [self._former[label_id] for label_id in step.gone if label_id not in self._above]
+            rows = [*rows[:place], *back, *rows[place + 1 :]]
+            rows = [(one, step.sources[0] if parent == step.target else parent, name, also) for one, parent, name, also in rows]
+        for label_id in step.gone:
+            if label_id in self._above:
+                rows.insert(self._place(label_id, [row[0] for row in rows]), self._former[label_id])
+        return rows
+
+    def _place(self, label_id: str, ids: list[str]) -> int:
+        """Where a label stood: below the one above it or, where that went before it, below the one above that."""
+        above, passed = self._above[label_id], {label_id}
+        while above is not None and above not in ids:
+            if above in passed or above not in self._above:
+                raise TaxonomyError(
+                    f"label {label_id!r} stood after {self._above[label_id]!r}, which is not in the tree before {label_id!r} went: write "
+                    "`after:` the label that stood above it then"
+                )
+            passed.add(above)
+            above = self._above[above]
+        return 0 if above is None else ids.index(above) + 1
 
     def _moves(self, steps: int) -> dict[str, Move]:
         moves: dict[str, Move] = {}
@@ -128,10 +155,13 @@ def with_migrations(tree: Taxonomy, content: Any) -> Taxonomy:
     if not isinstance(content, Mapping) or not isinstance(content.get("steps"), list) or not isinstance(content.get("labels", []), list):
         raise TaxonomyError("migrations must hold `steps:` and, of labels that the tree no longer holds, `labels:`")
     problems = [f"there is no key {key!r} (known: labels, steps)" for key in sorted(map(str, set(content) - {"labels", "steps"}))]
-    former = read_definitions(content.get("labels") or [], problems)
+    entries = content.get("labels") or []
+    after = {_id(one.get("id")): _id(one["after"]) for one in entries if isinstance(one, Mapping) and "after" in one}
+    entries = [{key: one[key] for key in one if key != "after"} if isinstance(one, Mapping) else one for one in entries]
+    former = read_definitions(entries, problems)
     steps = [step for number, entry in enumerate(content["steps"], 1) if (step := _step(number, entry, problems))]
-    problems = problems or _step_problems(tree, former, steps)
-    history = LabelHistory(tree.task, tree.definitions, former, steps)
+    problems = problems or _step_problems(tree, former, steps) + _place_problems(after, steps)
+    history = LabelHistory(tree.task, tree.definitions, former, after, steps)
     for number in range(len(steps) - 1, -1, -1):
         if not problems:
             problems = [f"the tree before step {number + 1}: {one}" for one in tree_problems(history.definitions_after(number))]
@@ -200,4 +230,21 @@ def _step_problems(tree: Taxonomy, former: list[Definition], steps: list[Step]) 
             elif step.kind == "retire" and any(other.is_new and other.target == target for other in steps[number:]):
                 problems.append(f"{where}: {target!r} is a label from a later step on only")
         seen |= set(step.gone)
+    return problems
+
+
+def _id(value: Any) -> str | None:
+    return None if value is None else str(value).strip()
+
+
+def _place_problems(after: Mapping[str | None, str | None], steps: list[Step]) -> list[str]:
+    """Labels whose place in the tree is not known: of a day before they went, the order would be another one."""
+    problems = []
+    for number, step in enumerate(steps, 1):
+        for label_id in step.gone if not step.is_new else []:
+            if label_id not in after:
+                problems.append(
+                    f"step {number} ({step.date}): where did {label_id!r} stand? Write `after: ID` with it, the label that stood above it "
+                    "in the tree's file, or `after: null` if it was the first"
+                )
     return problems
