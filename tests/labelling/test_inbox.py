@@ -1,5 +1,6 @@
 """Answers on disk: whole lines from many threads and processes, synced, read back; what a torn line or a full disk does."""
 
+import dataclasses
 import datetime as dt
 import fcntl
 import json
@@ -12,9 +13,10 @@ import pytest
 
 from reelhouse.errors import StorageError
 from reelhouse.labelling import inbox as module
+from reelhouse.labelling.desk import Desk
 from reelhouse.labelling.inbox import AnswerLog, new_answer
 from reelhouse.labels.lines import LABELS, parse_line
-from tests.labelling.planted import AT, MOVED, TREES
+from tests.labelling.planted import AT, MOVED, TREES, question
 
 
 def answer(number=0, person="ann", label="pets", value=1, **values):
@@ -45,6 +47,20 @@ def test_what_was_said_by_a_former_label_is_read_back_by_its_former_id_and_what_
     for one in said:
         log.append(one)
     assert log.read({"v1"}, {"category": MOVED}) == said[:2]
+
+
+def test_what_others_write_where_the_page_has_fields_of_its_own_is_no_trouble(tmp_path):
+    log, line = AnswerLog(tmp_path), dataclasses.asdict(answer(1))
+    for number, odd in enumerate([["x"], {}, 5, "an id"]):
+        line |= {"event_id": f"e{number}", "takes_back": odd, "restates": odd}
+        log.path("ann").parent.mkdir(exist_ok=True)
+        with log.path("ann").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+    desk = Desk([question("v1")], 1, 300.0, lambda: 0.0)
+    for one in log.read({"v1"}, TREES):
+        desk.record(one)
+    assert [one.takes_back for one in log.read({"v1"}, TREES)] == [None, None, None, "an id"]
+    assert desk.progress().by_person == {"ann": 1}
 
 
 def test_names_that_look_alike_have_files_of_their_own(tmp_path):

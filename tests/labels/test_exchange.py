@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from reelhouse.errors import LabelError, StorageError
 from reelhouse.labels import Taxonomy
+from reelhouse.labels.delivered import inbox_events
 from reelhouse.labels.exchange import put_down, read_answers
+from reelhouse.labels.fold import fold_answers
 from reelhouse.labels.lines import LABELS, parse_line
 
 TREE = Taxonomy.from_dict(
@@ -75,6 +77,94 @@ def test_label_studio_json(tmp_path: Path) -> None:
     assert taken[0]["answered_at"].isoformat() == "2026-01-02T08:30:00.123456+00:00"
 
 
+def test_of_several_labels_of_one_annotation_the_deepest_is_meant_and_labels_that_exclude_each_other_are_refused(tmp_path: Path) -> None:
+    path = exported(
+        tmp_path,
+        {"id": 1, "data": {"video_id": "v1"}, "annotations": [annotation(1, choice("food.baking", "food"), choice("pets", control="not"))]},
+        {"id": 2, "data": {"video_id": "v2"}, "annotations": [annotation(2, choice("烘焙"), choice("food.baking"))]},
+        {"id": 3, "data": {"video_id": "v3"}, "annotations": [annotation(3, choice("food.baking", "pets"), choice("food", control="not"))]},
+        {"id": 4, "data": {"video_id": "v4"}, "annotations": [annotation(4, choice("pets", "petz"))]},
+    )
+    found = read_answers(path, TREES, "category")
+    assert [line[:3] for line in said(found.lines)] == [
+        ("v1", "food.baking", 1), ("v1", "pets", 0), ("v2", "烘焙", 1), ("v3", ["food.baking", "pets"], 1), ("v3", "food", 0),
+        ("v4", ["pets", "petz"], 1),
+    ]  # fmt: skip
+    assert found.refused == [
+        ("task 3, annotation 3", "a video has one label of a tree, at any level: keep one of ['food.baking', 'pets']"),
+        ("task 4, annotation 4", "a video has one label of a tree, at any level: keep one of ['pets', 'petz']"),
+    ]
+
+
+def imported(inbox: Path, path: Path) -> list[tuple]:
+    """The file's answers once it was imported: (label, answer)."""
+    found = read_answers(path, TREES, "category", inbox)
+    put_down(inbox, found.lines)
+    return [(line["label"], line["answer"]) for line in found.lines]
+
+
+def stands(inbox: Path) -> dict[str, int]:
+    """What all lines of the inbox say together of v1."""
+    events = sorted((event for event, _ in inbox_events(inbox, LABELS, TREES)), key=lambda event: event["answered_at"])
+    return {row.label_id: row.answer for row in fold_answers([(e["label_id"], e["annotator_id"], e["answer"]) for e in events], TREE, 0.6)}
+
+
+def test_what_an_annotation_no_longer_says_is_withdrawn(tmp_path: Path) -> None:
+    inbox, at = tmp_path / "inbox", "2026-01-0{}T08:00:00Z"
+
+    def version(day: int, *results: dict, **more: object) -> Path:
+        task = {"id": 1, "data": {"video_id": "v1"}, "annotations": [annotation(5, *results, at=at.format(day), **more)]}
+        other = {"id": 2, "data": {"video_id": "v1"}, "annotations": [annotation(6, choice("pets"), by=4)]}
+        path = exported(tmp_path, task, other)
+        return path.rename(tmp_path / f"{day}.json")
+
+    assert imported(inbox, version(2, choice("food"), choice("pets", control="not"))) == [("food", 1), ("pets", 0), ("pets", 1)]
+    assert stands(inbox) == {"food": -1, "pets": -1}
+    changed = [("pets", -1), ("美食", 1), ("pets", 1)]
+    assert imported(inbox, version(3, choice("美食"))) == changed, "the no is there no longer; the label is, by its name"
+    assert stands(inbox) == {"food": -1, "pets": -1}
+    assert imported(inbox, version(4)) == [("food", -1), ("pets", 1)]
+    assert stands(inbox) == {"food": 0, "pets": 1}
+    files = sorted(path.name for path in (inbox / "labels").iterdir())
+    assert imported(inbox, tmp_path / "3.json") == changed
+    assert sorted(path.name for path in (inbox / "labels").iterdir()) == files, "the same file again adds nothing"
+    assert read_answers(version(5), TREES, "category", inbox).refused[0][0] == "task 1, annotation 5", "it said nothing before either"
+
+
+def test_a_cancelled_annotation_takes_back_what_it_had_chosen(tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    task = {"id": 1, "data": {"video_id": "v1"}, "predictions": [{"result": [choice("pets")]}]}
+    imported(inbox, exported(tmp_path, {**task, "annotations": [annotation(5, choice("food"))]}))
+    assert stands(inbox) == {"food": 1}
+    later = annotation(5, choice("food"), at="2026-01-03T08:00:00Z", was_cancelled=True)
+    assert imported(inbox, exported(tmp_path, {**task, "annotations": [later]})) == [("food", -1), ("pets", -1)]
+    assert stands(inbox) == {"food": -1, "pets": -1}
+    unpredicted = {**task, "predictions": [], "annotations": [later]}
+    assert read_answers(exported(tmp_path, unpredicted), TREES, "category").refused == []
+
+
+def test_the_csv_that_label_studio_writes_of_our_project(tmp_path: Path) -> None:
+    """As label_studio_sdk 2.1.2 does it (converter/exports/csv2.py): of a Taxonomy the cell is a list of regions, and a task without
+    annotations has a row without an annotation_id."""
+    cell = '"[{""taxonomy"":[[""food"",""food.baking""]],""original_width"":640,""original_height"":480}]"'
+    noes = '"[{""taxonomy"":[[""pets""],[""food""]]}]"'
+    path = tmp_path / "project.csv"
+    path.write_text(
+        '"annotation_id","annotator","created_at","id","label","lead_time","not","sheet","task","updated_at","video_id"\n'
+        f'9,"ann@example.org","2026-01-02T08:00:00Z",1,{cell},3.1,"","/data/1.jpg","category","2026-01-02T09:00:00Z","v1"\n'
+        f'10,"bob@example.org","2026-01-02T08:00:00Z",2,"",3.1,{noes},"/data/2.jpg","category","2026-01-02T09:00:00Z","v2"\n'
+        '"","","",3,"","","","/data/3.jpg","category","","v3"\n'
+    )
+    found = read_answers(path, TREES, "category")
+    assert said(found.lines) == [
+        ("v1", "food/food.baking", 1, "ann@example.org", "task 1, annotation 9"),
+        ("v2", "pets", 0, "bob@example.org", "task 2, annotation 10"),
+        ("v2", "food", 0, "bob@example.org", "task 2, annotation 10"),
+    ]
+    assert found.refused == []
+    assert parse_line(LABELS, json.dumps(found.lines[0]).encode(), TREES)["label_id"] == "food.baking"
+
+
 def test_what_cannot_be_used_is_told_and_still_put_down(tmp_path: Path) -> None:
     path = exported(
         tmp_path,
@@ -95,15 +185,14 @@ def test_csv_of_label_studio_and_of_ones_own(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs.csv"
     theirs.write_text(
         "annotation_id,annotator,created_at,id,label,lead_time,not,updated_at,video_id\n"
-        '9,ann@example.org,2026-01-02T08:00:00Z,1,"{""choices"": [""pets"", ""food""]}",3.1,,2026-01-02T09:00:00Z,v1\n'
+        '9,ann@example.org,2026-01-02T08:00:00Z,1,"{""choices"": [""food"", ""food.baking""]}",3.1,,2026-01-02T09:00:00Z,v1\n'
         '10,2,2026-01-02T08:00:00Z,2,,3.1,"[[""美食"", ""烘焙""]]",2026-01-02T09:00:00Z,v2\n'
         "11,2,2026-01-02T08:00:00Z,2,pets,3.1,,2026-01-02T09:00:00Z,v3\n",
         encoding="utf-8-sig",
     )
     found = read_answers(theirs, TREES, "category")
     assert [line[:4] for line in said(found.lines)] == [
-        ("v1", "pets", 1, "ann@example.org"),
-        ("v1", "food", 1, "ann@example.org"),
+        ("v1", "food.baking", 1, "ann@example.org"),
         ("v2", "美食/烘焙", 0, "2"),
         ("v3", "pets", 1, "2"),
     ]

@@ -86,6 +86,11 @@ def test_hand_outs_and_reviews() -> None:
         (line(answered_at="soon"), "bad_timestamp", "answered_at must be a time like 2026-01-02T08:30:00Z or Unix seconds, got 'soon'"),
         (line(video_id="x" * 257), "bad_id", "video_id must be one line of at most 256 bytes"),
         (line(label=["tea"]), "bad_type", "label must be text, got list ['tea']"),
+        (
+            line(label=["tea", "?"]).replace(b"?", b"\\ud800"),
+            "several_labels",
+            "a video has one label of a tree, at any level: keep one of ['tea', '\\ud800']",
+        ),
         (b"[1]", "bad_json", "the line must be a JSON object {...}, got a list"),
         (b'{"video_id": ', "bad_json", "the line is no JSON: "),
         (b"[" * 100_000, "bad_json", "the line is no JSON: "),

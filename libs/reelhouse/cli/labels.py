@@ -98,7 +98,7 @@ def import_answers(
 
     settings = settings_of(conf, values, root)
     inbox, trees = _inbox_of(settings), _trees_of(settings)
-    found = read_answers(file, trees, task or settings.sampling.task)
+    found = read_answers(file, trees, task or settings.sampling.task, inbox)
     if not found.lines:
         show.progress(f"{file.name} holds no answers")
         return

@@ -9,18 +9,15 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from reelhouse.errors import StorageError
 from reelhouse.labels import Taxonomy
-from reelhouse.labels.delivered import delivered_files, read_chunk
+from reelhouse.labels.delivered import inbox_events
 from reelhouse.labels.exchange import as_lines, sync_folder
-from reelhouse.labels.lines import EXPORTS, LABELS, LineKind, parse_line
-from reelhouse.sources.values import RowError
+from reelhouse.labels.lines import EXPORTS, LABELS
 
 OWN_FIELDS = ("takes_back", "restates")  # import_labels reads a line with one of them as an answer like any other
 
@@ -101,31 +98,20 @@ class AnswerLog:
         """
         wanted = set(video_ids)
         found = []
-        for event in _events(self._inbox, LABELS, trees):
+        for event, line in inbox_events(self._inbox, LABELS, trees):
             if event["video_id"] in wanted and trees[event["task"]].follow(event["label_id"]) is not None:
                 at = event["answered_at"].astimezone(dt.UTC).isoformat()
                 said = (event["event_id"], event["video_id"], event["task"], event["label_id"], event["answer"], event["annotator_id"], at)
-                found.append(Answer(*said, **{name: event[name] for name in OWN_FIELDS}))
+                # others' lines may hold anything there
+                own = (value if isinstance(value := line.get(name), str) else None for name in OWN_FIELDS)
+                found.append(Answer(*said, *own))
         return sorted(found, key=lambda answer: answer.answered_at)
 
 
 def hand_outs(inbox: Path, trees: Mapping[str, Taxonomy], but: str = "") -> list[tuple[str, str, str]]:
     """(event_id, video_id, task) of what the inbox says was handed out; but: of files whose names begin so, nothing."""
-    events = _events(inbox, EXPORTS, trees, but)
-    return [(event["event_id"], event["video_id"], event["task"]) for event in events]
-
-
-def _events(inbox: Path, kind: LineKind, trees: Mapping[str, Taxonomy], but: str = "") -> Iterator[dict[str, Any]]:
-    """Lines of one kind as import_labels takes them; those that it refuses are left out, and told by it."""
-    for file in delivered_files("", str(inbox), dt.date.min):
-        name = file.batch.rpartition("/")[2]
-        if file.folder != kind.folder or (but and name.startswith(but)):
-            continue
-        for chunk in file.chunks:
-            for _, line in read_chunk(chunk):
-                with suppress(RowError):
-                    event = parse_line(kind, line, trees)
-                    yield event | {name: json.loads(line).get(name) for name in OWN_FIELDS}
+    events = inbox_events(inbox, EXPORTS, trees, but)
+    return [(event["event_id"], event["video_id"], event["task"]) for event, _ in events]
 
 
 def _append_whole(handle: int, line: bytes) -> None:

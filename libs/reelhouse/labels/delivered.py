@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from reelhouse.errors import StorageError
+from reelhouse.labels.lines import LineKind, parse_line
+from reelhouse.labels.taxonomy import Taxonomy
+from reelhouse.sources.values import RowError
 
 FOLDERS = ("labels", "exports", "tag_reviews")
 INBOX = "inbox/"
@@ -80,6 +87,23 @@ def read_chunk(chunk: Chunk) -> list[tuple[int, bytes]]:
     if chunk.start == 0:
         lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")  # byte order mark
     return [(number, line.removesuffix(b"\r")) for number, line in enumerate(lines, chunk.first_line)]
+
+
+def inbox_events(
+    inbox: Path, kind: LineKind, trees: Mapping[str, Taxonomy], but: str = ""
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """(event, the line as it was written) of the inbox's lines of one kind, as import_labels takes them.
+
+    Lines that it refuses are left out: it tells of them. but: of files whose names begin so, nothing. StorageError as delivered_files.
+    """
+    for file in delivered_files("", str(inbox), dt.date.min):
+        name = file.batch.rpartition("/")[2]
+        if file.folder != kind.folder or (but and name.startswith(but)):
+            continue
+        for chunk in file.chunks:
+            for _, line in read_chunk(chunk):
+                with suppress(RowError):
+                    yield parse_line(kind, line, trees), json.loads(line)
 
 
 def _scan(path: Path, folder: str, batch: str, block_bytes: int) -> DeliveredFile:

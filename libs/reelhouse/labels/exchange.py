@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import hashlib
 import io
 import json
@@ -13,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from reelhouse.errors import LabelError, StorageError
+from reelhouse.labels.delivered import inbox_events
 from reelhouse.labels.lines import LABELS, parse_line
 from reelhouse.labels.taxonomy import Taxonomy
-from reelhouse.sources.values import RowError
+from reelhouse.sources.values import RowError, convert
 
 OWN_COLUMNS = ("video_id", "label", "answer", "annotator_id", "answered_at")
 NOT_THIS = "not"  # a control of this name holds labels that the video does not have
 _KINDS = ("choices", "taxonomy", "labels")
+_ANNOTATION = "task {}, annotation {}"
+_ANSWERED_AT = next(field for field in LABELS.fields if field.name == LABELS.time)
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,15 @@ class Imported:
     refused: list[tuple[str, str]]
 
 
-def read_answers(path: Path, trees: Mapping[str, Taxonomy], task: str) -> Imported:
-    """Every answer in a file, and which of them won't be taken; task: for those that name none.
+def read_answers(path: Path, trees: Mapping[str, Taxonomy], task: str, inbox: Path | None = None) -> Imported:
+    """Every answer in a file, and which of them won't be taken; task: for those that name none; inbox: what was imported before.
 
-    .json: Label Studio's export (JSON, not JSON-MIN): each label that an annotation chose is a yes; those of a control called `not` a no; a
-    cancelled annotation says -1 of what was suggested. .csv: Label Studio's, or columns video_id, label, answer, annotator_id,
-    answered_at; a row without the last three is no answer. An answer's id is a hash of what it says and when, so that a file, or a later
-    export of the same project, may be imported again. LabelError if the file is none of these; StorageError if it can't be read.
+    .json: Label Studio's export (JSON, not JSON-MIN): the label that an annotation chose is a yes, of several on one line of the tree the
+    deepest; those of a control called `not` are a no; a cancelled annotation says -1 of what it had chosen and of what was suggested.
+    .csv: Label Studio's, or columns video_id, label, answer, annotator_id, answered_at; a row without the last three is no answer.
+    An answer's id is a hash of what it says and when, so that a file, or a later export of the same project, may be imported again:
+    what an annotation said before and says no longer is withdrawn with -1. LabelError if the file is none of these; StorageError if it,
+    or the inbox, can't be read.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -45,15 +51,16 @@ def read_answers(path: Path, trees: Mapping[str, Taxonomy], task: str) -> Import
     except UnicodeDecodeError as error:
         raise LabelError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
     if path.suffix.lower() == ".json":
-        answers = _of_label_studio(_tasks(path, text))
+        answers = _of_label_studio(_tasks(path, text), trees, task)
     elif path.suffix.lower() == ".csv":
-        answers = _of_csv(path, csv.DictReader(io.StringIO(text, newline="")))
+        answers = _of_csv(path, csv.DictReader(io.StringIO(text, newline="")), trees, task)
     else:
         raise LabelError(f"{path.name}: a file of answers is Label Studio's .json or a .csv")
     try:
-        lines = [_with_id({"task": task} | answer) for answer in answers]
+        said = list(answers)
     except csv.Error as error:
         raise LabelError(f"{path.name} is no CSV: {error}") from error
+    lines = [_with_id(answer) for answer in (_with_withdrawals(said, inbox, trees) if inbox else said)]
     refused = []
     for line in lines:
         try:
@@ -110,7 +117,7 @@ def _tasks(path: Path, text: str) -> list[Any]:
     return tasks
 
 
-def _of_label_studio(tasks: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _of_label_studio(tasks: Iterable[Mapping[str, Any]], trees: Mapping[str, Taxonomy], default: str) -> Iterator[dict[str, Any]]:
     for task in tasks:
         data = task["data"] if isinstance(task["data"], dict) else {}
         suggested = [label for one in _objects(task.get("predictions")) for label, _ in _chosen(one)]
@@ -121,12 +128,13 @@ def _of_label_studio(tasks: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, A
                 "video_id": data.get("video_id"),
                 "annotator_id": None if person is None else str(person),
                 "answered_at": annotation.get("updated_at") or annotation.get("created_at"),
-                "from": f"task {task.get('id')}, annotation {annotation.get('id')}",
-            } | ({"task": data["task"]} if data.get("task") else {})
-            said: list[tuple[str | None, int]] = list(_chosen(annotation))
+                "from": _ANNOTATION.format(task.get("id"), annotation.get("id")),
+                "task": data.get("task") or default,
+            }
+            said = list(_chosen(annotation))
             if annotation.get("was_cancelled"):
-                said = [(label, -1) for label in suggested]
-            yield from _answers(said, shared)
+                said = [(label, -1) for label in [*(label for label, _ in said), *suggested]]
+            yield from _answers(said, shared, trees)
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
@@ -143,7 +151,7 @@ def _chosen(annotation: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def _labels(value: Any) -> list[str]:
-    """Labels of a choice: "a", ["a", "b"], [["a", "below a"]] (a path) or {"choices": [...]}, as such or as JSON text."""
+    """Labels of a choice: "a", ["a", "b"], [["a", "below a"]] (a path), {"choices": [...]} or a list of such, as such or as JSON text."""
     if isinstance(value, str):
         text = value.strip()
         if text[:1] in ("[", "{"):
@@ -155,19 +163,22 @@ def _labels(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [label for kind in _KINDS for label in _labels(value.get(kind))]
     if isinstance(value, list):
-        return ["/".join(map(str, one)) if isinstance(one, list) else str(one) for one in value]
+        return [label for one in value for label in (_labels(one) if isinstance(one, dict) else [_path(one)])]
     return []
 
 
-def _of_csv(path: Path, rows: csv.DictReader[str]) -> Iterator[dict[str, Any]]:
+def _path(one: Any) -> str:
+    return "/".join(map(str, one)) if isinstance(one, list) else str(one)
+
+
+def _of_csv(path: Path, rows: csv.DictReader[str], trees: Mapping[str, Taxonomy], default: str) -> Iterator[dict[str, Any]]:
     columns = set(rows.fieldnames or ())
     if columns.issuperset(OWN_COLUMNS):
         for row in rows:
             if all(row[name] == "" for name in ("answer", "annotator_id", "answered_at")):
                 continue  # handed out, and nobody has answered yet
-            task = {"task": row["task"]} if row.get("task") else {}
-            answer = {name: row[name] for name in OWN_COLUMNS}
-            yield answer | {"answer": _number(row["answer"] or ""), "from": f"line {rows.line_num}"} | task
+            answer = {name: row[name] for name in OWN_COLUMNS} | {"task": row.get("task") or default}
+            yield answer | {"answer": _number(row["answer"] or ""), "from": f"line {rows.line_num}"}
         return
     if not columns.issuperset({"annotation_id", "annotator", "updated_at", "video_id"}):
         raise LabelError(
@@ -175,16 +186,72 @@ def _of_csv(path: Path, rows: csv.DictReader[str]) -> Iterator[dict[str, Any]]:
             f"annotator, updated_at, label); it has {', '.join(sorted(columns)) or 'none'}"
         )
     for row in rows:
+        if not row["annotation_id"]:
+            continue  # a task that nobody has annotated yet
         shared = {"video_id": row["video_id"], "annotator_id": row["annotator"], "answered_at": row["updated_at"]}
-        shared |= {"from": f"line {rows.line_num}"} | ({"task": row["task"]} if row.get("task") else {})
-        said: list[tuple[str | None, int]] = [(label, 0) for label in _labels(row.get(NOT_THIS))]
-        said += [(label, 1) for label in _labels(row.get("label"))]
-        yield from _answers(said, shared)
+        shared |= {"from": _ANNOTATION.format(row.get("id"), row["annotation_id"]), "task": row.get("task") or default}
+        said = [(label, 0) for label in _labels(row.get(NOT_THIS))] + [(label, 1) for label in _labels(row.get("label"))]
+        yield from _answers(said, shared, trees)
 
 
-def _answers(said: list[tuple[str | None, int]], shared: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """One answer a label; of an annotation without any, one that import_labels will refuse, so that it is not lost."""
-    yield from ({"label": label, "answer": answer, **shared} for label, answer in dict(said or [(None, -1)]).items())
+def _answers(said: list[tuple[str, int]], shared: dict[str, Any], trees: Mapping[str, Taxonomy]) -> Iterator[dict[str, Any]]:
+    """One answer a label, at most one yes; of an annotation without any, one that import_labels will refuse, so that it is not lost."""
+    answers = dict(said)
+    yes = [label for label, answer in answers.items() if answer == 1]
+    if not answers:
+        yield {"label": None, "answer": -1, **shared}
+    for label, answer in answers.items():
+        if answer != 1:
+            yield {"label": label, "answer": answer, **shared}
+        elif label == yes[0]:
+            yield {"label": label if len(yes) == 1 else _deepest(yes, trees.get(str(shared["task"]))), "answer": 1, **shared}
+
+
+def _deepest(labels: list[str], tree: Taxonomy | None) -> str | list[str]:
+    """The one that lies below all the others; where there is none, all of them, which import_labels refuses."""
+    ids = {label: tree.follow(tree.resolve(label) or "") for label in labels} if tree else {}
+    for label, label_id in ids.items():
+        if tree and label_id and {label_id, *tree.ancestors(label_id)}.issuperset(ids.values()):
+            return label
+    return labels
+
+
+def _with_withdrawals(answers: list[dict[str, Any]], inbox: Path, trees: Mapping[str, Taxonomy]) -> list[dict[str, Any]]:
+    """The answers, and before them a -1 for each label that an annotation gave in an earlier version, by the inbox, and gives no longer."""
+    before: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for event, line in inbox_events(inbox, LABELS, trees):
+        before.setdefault(_annotation(line), []).append(event)
+    versions: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for answer in answers:
+        if answer["from"].startswith("task "):  # a row of one's own CSV has no versions
+            versions.setdefault(_annotation(answer), []).append(answer)
+    withdrawn, emptied = [], set()
+    for key, version in versions.items():
+        at = _time(version[0])
+        earlier = [event for event in before.get(key, ()) if at and event["answered_at"] < at]
+        if not earlier:
+            continue
+        tree = trees[key[2]]
+        texts = [text for answer in version for text in (answer["label"] if isinstance(answer["label"], list) else [answer["label"]])]
+        kept = {None, *(tree.follow(tree.resolve(text) or "") for text in texts)}
+        stood = {event["label_id"]: event["answer"] for event in sorted(earlier, key=lambda event: event["answered_at"])}
+        lost = [label for label, answer in sorted(stood.items()) if answer != -1 and tree.follow(label) not in kept]
+        withdrawn += [{**version[0], "label": label, "answer": -1} for label in lost]
+        emptied |= {key} if lost else set()
+    return [*withdrawn, *(one for one in answers if one["label"] is not None or _annotation(one) not in emptied)]
+
+
+def _annotation(line: Mapping[str, Any]) -> tuple[str, ...]:
+    """Whose version a line is part of: the annotation's name, and what it is of."""
+    return tuple(str(line.get(name)) for name in ("from", "video_id", "task", "annotator_id"))
+
+
+def _time(line: Mapping[str, Any]) -> dt.datetime | None:
+    try:
+        at: dt.datetime | None = convert(_ANSWERED_AT, line.get(LABELS.time))
+    except RowError:
+        return None
+    return at
 
 
 def _number(text: str) -> Any:

@@ -83,8 +83,8 @@ KINDS = (LABELS, EXPORTS, REVIEWS)
 def parse_line(kind: LineKind, line: bytes, trees: Mapping[str, Taxonomy]) -> dict[str, Any]:
     """The event's columns: those of the kind's table that come from the line, event_id included.
 
-    Raises RowError: bad_encoding, too_long, bad_json, missing_field, bad_answer, unknown_task, unknown_label, and those of
-    sources.values (bad_id, bad_timestamp, ...).
+    Raises RowError: bad_encoding, too_long, bad_json, missing_field, bad_answer, unknown_task, unknown_label, several_labels, and
+    those of sources.values (bad_id, bad_timestamp, ...).
     """
     given = _json_object(line)
     missing = [field.name for field in kind.fields if field.needed and is_missing(given.get(field.name))]
@@ -141,6 +141,8 @@ def _value(field: ManifestColumn, raw: Any) -> Any:
         if isinstance(raw, bool) or not isinstance(raw, int) or raw not in ANSWERS:
             raise RowError("bad_answer", f"answer must be 1 (yes), 0 (no) or -1 (cannot say), got {raw!r}")
         return raw
+    if field.name == "label" and isinstance(raw, list) and len(raw) > 1:
+        raise RowError("several_labels", f"a video has one label of a tree, at any level: keep one of {str(raw)[:200]}")
     value = convert(field, raw)
     return value.strip() if field.kind == "text" and value is not None else value
 
