@@ -1,5 +1,6 @@
 """import_labels on a real lake: what two days of deliveries and an inbox leave in the tables."""
 
+import datetime as dt
 import json
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from pyspark.sql import SparkSession
 from jobs import fold_labels, import_labels
 from reelhouse import tables
 from reelhouse.errors import QuarantineLimitError
+from reelhouse.labelling.desk import Desk, key_of
+from reelhouse.labelling.inbox import AnswerLog, new_answer
+from reelhouse.labelling.queue import read_queue
 from reelhouse.labels import Taxonomy
 from reelhouse.labels.migrations import with_migrations
 from tests.jobs.small_lake import DAY, NEXT, TREE, SmallLake
@@ -199,6 +203,27 @@ def test_lines_that_are_read_again_after_labels_moved_say_what_they_said(lake: L
     lake.put(inbox, *lines)
     lake.do(import_labels)
     assert lake.events(DAY) == first, "the first day, run again"
+
+
+def test_a_tie_comes_back_to_the_page_for_one_more_person(lake: Labelling) -> None:
+    inbox = lake.box / "labels" / "web.jsonl"
+    batch = [{"video_id": f"v{n}", "task": "category", "rank": n, "reason": "r", "is_random": False} for n in (1, 2, 3)]
+    lake.write(tables.SAMPLE_BATCH, batch)
+    lines = [answer("e1", "v1", "pets"), answer("e2", "v1", "sport", annotator="bob"), answer("e3", "v2", "pets", -1)]
+    lake.put(inbox, *lines)
+    lake.do(import_labels)
+    lake.do(fold_labels)
+    lake.put(inbox, *lines, answer("e4", "v3", "pets", day=NEXT))
+    lake.do(import_labels, NEXT)  # and not folded yet: its question has its answer
+    queue = read_queue(lake.lake, 10)
+    assert [(video.video_id, video.undecided) for video in queue] == [("v1", {"e1", "e2"}), ("v2", {"e3"}), ("v3", frozenset())]
+    trees = {"category": Taxonomy.from_dict(TREE)}
+    desk, log = Desk(queue, 1, 300.0, lambda: 0.0), AnswerLog(lake.box)
+    for one in log.read({"v1", "v2", "v3"}, trees):
+        desk.record(one)
+    assert [desk.next(person) for person in ("ann", "bob", "cy", "di")] == [None, key_of(queue[1]), key_of(queue[0]), None]
+    desk.record(new_answer("v1", "category", "pets", 1, "cy", dt.datetime(2026, 1, 3, 10, tzinfo=dt.UTC)))
+    assert (desk.progress().answered, desk.progress().total) == (2, 3)
 
 
 def test_answers_of_the_inbox_arrive_on_their_own_day_also_when_an_old_day_is_run_again(lake: Labelling) -> None:

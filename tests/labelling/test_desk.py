@@ -96,6 +96,27 @@ def test_others_are_asked_only_where_more_answers_are_wanted(wanted, asked):
     assert desk.next("cy") == (None if wanted == 1 else K2)
 
 
+def test_a_question_that_came_back_undecided_is_asked_of_others_and_of_nobody_twice():
+    said = Saying(desk_of())
+    said.say("ann", "v1", "pets")
+    said.say("bob", "v1", "sport")
+    said.say("ann", "v2", answer=-1)
+    folded = frozenset(line.event_id for line in said.lines)
+    queue = [question("v1", 1, undecided=folded), question("v2", 2, undecided=folded)]
+    again = Saying(Desk(queue, 1, 300.0, Clock()))
+    for line in said.lines:
+        again.desk.record(line)
+    assert (again.desk.progress().answered, again.desk.progress().by_person) == (0, {"ann": 2, "bob": 1})
+    assert [again.desk.next(person) for person in ("ann", "bob", "cy")] == [None, K2, K1]
+    again.lines = list(said.lines)  # so that what is said now comes later
+    again.say("cy", "v1", "pets")
+    assert (again.desk.progress().answered, again.desk.next("di")) == (1, None), "one more was wanted; bob has the other"
+    again.undo("cy")
+    assert again.desk.progress().answered == 0
+    again.say("bob", "v1", "pets")
+    assert again.desk.progress().answered == 1, "a second thought is a new answer"
+
+
 def test_progress_counts_questions_and_people():
     desk = desk_of()
     said = Saying(desk)

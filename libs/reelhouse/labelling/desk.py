@@ -39,6 +39,10 @@ class Line:
     restates: str | None = None
 
 
+# by question: who answered it, and whether with an answer that was not folded yet
+_Answered = dict[tuple[str, str], dict[str, bool]]
+
+
 @dataclass
 class _Person:
     said: list[Answer] = field(default_factory=list)  # in order of time
@@ -53,12 +57,13 @@ class _Person:
 class Desk:
     """Hands out the queue's questions one at a time, to several people at once. Safe for threads.
 
-    answers_wanted: people who are to answer a question. lease_seconds: so long one that a person was given is kept from others.
-    now: seconds of a clock that never goes back.
+    answers_wanted: people who are to answer a question, besides those whose answers did not settle it. lease_seconds: so long one that a
+    person was given is kept from others. now: seconds of a clock that never goes back.
     """
 
     def __init__(self, queue: Sequence[QueuedVideo], answers_wanted: int, lease_seconds: float, now: Callable[[], float]) -> None:
         self._queue = {key_of(video): video for video in queue}
+        self._undecided = {_about(video): video.undecided for video in queue}
         self._wanted, self._lease_seconds, self._now = answers_wanted, lease_seconds, now
         self._people: dict[str, _Person] = {}
         self._leases: dict[str, tuple[str, float]] = {}  # who has it, and until when
@@ -150,26 +155,29 @@ class Desk:
     def progress(self) -> Progress:
         with self._lock:
             answered = self._answered()
-            people = [answered.get(_about(video), set()) for video in self._queue.values()]
+            people = [answered.get(_about(video), {}) for video in self._queue.values()]
             counts = Counter(person for of_one in people for person in of_one)
-            return Progress(sum(len(of_one) >= self._wanted for of_one in people), len(people), dict(sorted(counts.items())))
+            return Progress(sum(not self._wants_more(of_one) for of_one in people), len(people), dict(sorted(counts.items())))
 
     def _person(self, person: str) -> _Person:
         return self._people.setdefault(person, _Person())
 
-    def _answered(self) -> dict[tuple[str, str], set[str]]:
-        """Who answered, by question."""
-        found: dict[tuple[str, str], set[str]] = {}
+    def _answered(self) -> _Answered:
+        found: _Answered = {}
         for person, known in self._people.items():
             for answer in known.standing:
-                found.setdefault(_about(answer), set()).add(person)
+                people, is_new = found.setdefault(_about(answer), {}), answer.event_id not in self._undecided.get(_about(answer), ())
+                people[person] = people.get(person, False) or is_new
         return found
 
-    def _is_wanted_of(self, person: str, key: str, answered: Mapping[tuple[str, str], set[str]]) -> bool:
-        people = answered.get(_about(self._queue[key]), set())
-        return person not in people and len(people) < self._wanted
+    def _wants_more(self, people: Mapping[str, bool]) -> bool:
+        return sum(people.values()) < self._wanted
 
-    def _is_open_to(self, person: str, key: str, answered: Mapping[tuple[str, str], set[str]]) -> bool:
+    def _is_wanted_of(self, person: str, key: str, answered: _Answered) -> bool:
+        people = answered.get(_about(self._queue[key]), {})
+        return person not in people and self._wants_more(people)
+
+    def _is_open_to(self, person: str, key: str, answered: _Answered) -> bool:
         return self._is_wanted_of(person, key, answered) and not self._is_leased_to_another(person, key)
 
     def _is_leased_to_another(self, person: str, key: str) -> bool:

@@ -43,6 +43,7 @@ class QueuedVideo:
 
     chosen_by: density or active. chosen_on: the day that it was chosen. suggestions: best first; empty without a model.
     frames: in order of time; empty for sound and text. texts: (what it is, words) as cleaned. uri: its file, None for a text alone.
+    undecided: event_ids of the answers that were folded and did not settle it: a tie, or nobody could say.
     """
 
     video_id: str
@@ -57,6 +58,7 @@ class QueuedVideo:
     suggestions: tuple[Suggestion, ...] = ()
     frames: tuple[Frame, ...] = ()
     uri: str | None = None
+    undecided: frozenset[str] = frozenset()
 
 
 def read_queue(lake: Lake, most: int, date: dt.date | None = None, handed_out: Iterable[tuple[str, str, str]] = ()) -> list[QueuedVideo]:
@@ -75,7 +77,7 @@ def read_queue(lake: Lake, most: int, date: dt.date | None = None, handed_out: I
     wanted = lake.spark.createDataFrame(sorted({(r.video_id,) for r in rows}), "video_id string")
     texts = {r.video_id: r for r in _of(lake, tables.VIDEO_TEXT, upto, wanted, "title", "caption", "hashtags", "ocr_text", "asr_text")}
     uris = {r.video_id: r.uri for r in _of(lake, tables.VIDEOS, upto, wanted, "uri")}
-    said, frames = _suggestions(lake, upto, wanted), _frames(lake, upto, wanted)
+    said, frames, undecided = _suggestions(lake, upto, wanted), _frames(lake, upto, wanted), _undecided(lake, upto, wanted)
     return [
         QueuedVideo(
             r.video_id,
@@ -90,6 +92,7 @@ def read_queue(lake: Lake, most: int, date: dt.date | None = None, handed_out: I
             suggestions=said.get((r.video_id, r.task), ()),
             frames=frames.get(r.video_id, ()),
             uri=uris.get(r.video_id),
+            undecided=undecided.get((r.video_id, r.task), frozenset()),
         )
         for r in rows
     ]
@@ -141,6 +144,17 @@ def _suggestions(lake: Lake, upto: str, wanted: DataFrame) -> dict[tuple[str, st
         (r.video_id, r.task): tuple(Suggestion(one.label_id, one.path, one.probability) for one in r.top or ())
         for r in rows.select("video_id", "task", "top").collect()
     }
+
+
+def _undecided(lake: Lake, upto: str, wanted: DataFrame) -> dict[tuple[str, str], frozenset[str]]:
+    """By video and task: the answers up to the day on which they were last folded without a result."""
+    from pyspark.sql import functions as F
+
+    open_labels = lake.current(tables.LABELS, upto, of=wanted).where("answer = -1")
+    folded = open_labels.groupBy("video_id", "task").agg(F.max("data_date").alias("folded_on")).hint("broadcast")
+    events = lake.read(tables.LABEL_EVENTS, upto).join(folded, on=["video_id", "task"], how="inner").where("data_date <= folded_on")
+    rows = events.groupBy("video_id", "task").agg(F.collect_set("event_id").alias("events")).collect()
+    return {(r.video_id, r.task): frozenset(r.events) for r in rows}
 
 
 def _frames(lake: Lake, upto: str, wanted: DataFrame) -> dict[str, tuple[Frame, ...]]:
