@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from reelhouse import tables
+from reelhouse.labels import Taxonomy
+from reelhouse.labels.fold import fold_answers
 from reelhouse.lake import catalog
 from reelhouse.sampling.candidates import groups_and_covered, keep_at_most, keep_with_settled, settled_videos
-from tests.jobs.small_lake import SmallLake, _label
+from tests.jobs.small_lake import TREE, SmallLake, _label
 
 FIRST, SECOND, THIRD = (dt.date(2026, 1, day) for day in (1, 2, 3))
 QUEUED = {"task": "category", "rank": 1, "reason": "r", "is_random": False}
@@ -57,6 +59,34 @@ def test_the_queue_shows_each_video_once_and_disputed_ones_again(lake):
     wanted = {v: facts[0] for v, facts in sorted(HISTORY.items()) if facts[5]}
     assert [(r.video_id, r.data_date) for r in rows] == list(wanted.items())
     assert [r.chosen_by for r in rows] == ["active" if day == THIRD else "density" for day in wanted.values()]
+
+
+# who said what, oldest first; whether the video is answered
+SAID = {
+    "a tie": ([("food.noodles", "ann", 1), ("pets", "bob", 1)], False),
+    "a tie, and no to a third": ([("sport", "ann", 0), ("pets", "ann", 1), ("food.noodles", "bob", 1)], False),
+    "a tie below what a third says": ([("food.noodles", "ann", 1), ("food.baking", "bob", 1), ("food", "cy", 1)], False),
+    "settled by a third": ([("food.noodles", "ann", 1), ("food.baking", "bob", 1), ("food.baking", "cy", 1)], True),
+    "yes to both levels": ([("food.noodles", "ann", 1), ("food", "bob", 1)], True),
+    "no, then cannot say": ([("pets", "ann", 0), ("sport", "ann", -1)], True),
+    "cannot say": ([("pets", "ann", -1)], False),
+}
+
+
+def test_a_contest_keeps_a_video_open_whatever_else_was_said_of_it(spark, tmp_path):
+    made, tree = SmallLake(spark, tmp_path), Taxonomy.from_dict(TREE)
+    rows = [
+        {"video_id": video, "task": "category", **vars(row), "taxonomy_version": tree.version}
+        for video, (answers, _) in SAID.items()
+        for row in fold_answers(answers, tree, 0.6)
+    ]
+    made.write(tables.LABELS, rows, FIRST)
+    made.write(tables.SAMPLE_BATCH, [{"video_id": video, **QUEUED} for video in SAID], FIRST)
+    run, is_open = made.run(date=FIRST), sorted(video for video, (_, is_answered) in SAID.items() if not is_answered)
+    found = settled_videos("category", run.current(tables.LABELS), run.upto(tables.LABEL_EXPORTS))
+    assert sorted(SAID.keys() - {r.video_id for r in found.collect()}) == is_open
+    catalog.register(made.lake, "SELECT * FROM gold.label_queue")
+    assert [r.video_id for r in made.lake.spark.sql("SELECT video_id FROM gold.label_queue ORDER BY video_id").collect()] == is_open
 
 
 def test_of_too_many_videos_those_of_the_smallest_hash_are_kept(spark):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reelhouse.tables.silver import IS_ANSWERED
+
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
@@ -27,9 +29,10 @@ def earlier_version(serving: DataFrame, served: str) -> str | None:
 def settled_videos(task: str, labels: DataFrame, exports: DataFrame, *batches: DataFrame) -> DataFrame:
     """video_id of every video that needs no (further) choosing for a task, once each.
 
-    labels: silver.labels (newest rows); a video counts with an answer of 1 or 0. exports: bronze.label_exports; batches: earlier
-    (or today's) rows of gold.sample_batch and gold.active_batch. Those before an answer of -1 (people disagreed, or could not say)
-    don't count: the video is to be chosen again. Of its day, an export comes before the answer, a batch after it.
+    labels: silver.labels (newest rows); a video counts with an answer of 1 or 0, unless a label of it is contested. exports:
+    bronze.label_exports; batches: earlier (or today's) rows of gold.sample_batch and gold.active_batch. Those before an answer of -1
+    (people disagreed, or could not say) don't count: the video is to be chosen again. Of its day, an export comes before the answer, a
+    batch after it.
     """
     from pyspark.sql import functions as F
 
@@ -43,7 +46,8 @@ def settled_videos(task: str, labels: DataFrame, exports: DataFrame, *batches: D
         .select("video_id")
         for frame, earlier in given_out
     ]
-    answered = labels.where((F.col("task") == task) & F.col("answer").isin(0, 1)).select("video_id")
+    of_task = labels.where(F.col("task") == task).groupBy("video_id")
+    answered = of_task.agg(F.expr(IS_ANSWERED).alias("is_answered")).where("is_answered").select("video_id")
     return reduce(lambda a, b: a.unionByName(b), given, answered).distinct()
 
 

@@ -181,6 +181,9 @@ LABELS = Table(
     key=["video_id", "task", "label_id", "data_date"],
 )
 
+# of the newest rows of one video and task: somebody's yes or no stands, and no label is contested (-1, though people voted on it)
+IS_ANSWERED = "max(answer) >= 0 AND count_if(answer = -1 AND agreement IS NOT NULL) = 0"
+
 TAXONOMY = Table(
     "silver.taxonomy",
     "The label trees as of a day, so that SQL knows which label is above which. Each day holds them whole.",
