@@ -1,5 +1,6 @@
 """The page in a real browser, by keyboard alone. A page of the same server holds it in a frame, presses the keys and tells what it saw."""
 
+import datetime as dt
 import json
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ from itertools import count
 import pytest
 from fastapi.responses import HTMLResponse
 
-from reelhouse.labelling.inbox import AnswerLog
+from reelhouse.labelling.inbox import AnswerLog, new_answer
 from tests.labelling.page import Serving
 from tests.labelling.planted import AT, question, text_alone
 from tests.video.made_videos import level, write_video
@@ -108,6 +109,33 @@ def test_a_queue_is_labelled_by_keyboard_alone(videos, tmp_path):
         ("v1", "food.baking", 0), ("v1", "food.noodles", 1), ("v2", "food", -1), ("v3", "food.baking", 1), ("v3", "food.baking", -1),
         ("v3", "food.baking", 1), ("v4", "food.baking", 1),
     ]  # fmt: skip
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+def test_whoever_goes_back_sees_his_own_yes_and_cannot_say_takes_it_back(videos, tmp_path):
+    steps = [
+        ["name", "ann"], ["key", "2"], ["key", "Enter"], ["see", STATE],
+        ["key", "ArrowLeft"], ["see", STATE], ["key", "1"], ["see", STATE], ["key", "x"], ["see", STATE],
+        ["key", "ArrowLeft"], ["see", STATE],
+    ]  # fmt: skip
+    seen, lines = driven([videos[0], videos[2]], tmp_path, steps)
+    assert seen == [
+        ["v3", "1 of 2 answered", "Chosen: 美食/烘焙"],
+        ["v1", "1 of 2 answered", "Chosen: 宠物"],
+        ["v1", "1 of 2 answered", "Chosen: 美食/烘焙"],
+        ["v3", "1 of 2 answered", "Chosen: 美食/烘焙"],
+        ["v1", "1 of 2 answered", "Chosen: 美食/烘焙"],
+    ]
+    assert [(line["video_id"], line["label"], line["answer"]) for line in lines] == [("v1", "pets", 1), ("v1", "pets", -1)]
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+def test_who_has_answered_all_that_is_open_to_him_is_told_that_the_rest_waits_for_others(videos, tmp_path):
+    said = new_answer("v1", "category", "pets", -1, "ann", AT - dt.timedelta(days=1))
+    AnswerLog(tmp_path / "inbox").append(said)
+    tied = question("v1", undecided=frozenset([said.event_id]))
+    seen, _ = driven([tied], tmp_path, [["name", "ann"], ["see", "document.getElementById('wait').innerText.split('\\n')[0]"]])
+    assert seen == ["Nothing more for you"]
 
 
 PLAYS = """new Promise(done => {
