@@ -140,6 +140,21 @@ def test_a_spreadsheet_gets_a_row_a_video_and_comes_back_with_what_was_filled_in
     assert [(line["video_id"], line["label"], line["answer"]) for line in found.lines] == [("v1", "food.baking", 0), ("v3", "美食/面条", 1)]
 
 
+def test_no_cell_of_a_spreadsheet_is_computed_and_ids_come_back_as_they_were(tmp_path):
+    ids = ["=1+1", "-abc", "'=1", "''@x", "+", "'quoted'", "a=b"]
+    done = exported([question(one, uri=f"{'=cmd|' if one == ids[0] else ''}/v.mp4") for one in ids], tmp_path, "csv")
+    rows = list(csv.DictReader(io.StringIO(done.tasks[0].read_text(encoding="utf-8-sig"), newline="")))
+    assert [row["video_id"] for row in rows] == ["'=1+1", "'-abc", "''=1", "'''@x", "'+", "'quoted'", "a=b"]
+    assert [row["file"] for row in rows[:2]] == ["'=cmd|/v.mp4", "/v.mp4"]
+    assert [cell for row in rows for cell in row.values() if cell[:1] in "=+-@\t\r" and cell] == []
+    filled = tmp_path / "filled.csv"
+    with filled.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(row | {"answer": "1", "annotator_id": "ann", "answered_at": "2026-01-03"} for row in rows)
+    assert [line["video_id"] for line in read_answers(filled, TREES, "category").lines] == ids
+
+
 def test_hand_outs_are_lines_that_import_labels_takes(tmp_path):
     done = exported([question("v1"), question("猫 #1")], tmp_path)
     assert done.handed_out.parent == tmp_path / "inbox" / "exports"

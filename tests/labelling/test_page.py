@@ -303,6 +303,16 @@ def test_with_a_token_nothing_is_shown_to_who_does_not_know_it(videos, tmp_path)
         assert page.get("/api/labels", Host="labels.example")[0] == 200, "it may have any name: who comes knows the token"
 
 
+def test_what_other_servers_of_this_host_left_in_the_browser_keeps_nobody_out(videos, tmp_path):
+    with Serving(videos, tmp_path / "inbox", token=TOKEN) as page:
+        page.post("/api/enter", {"token": TOKEN})
+        known, page.cookie = page.cookie, ""
+        for others in ('x={"a": 1}; KNOWN', "a=b c; KNOWN", "flag; KNOWN", "KNOWN; y=é;;=", "reelhouse_labels_2=no; KNOWN"):
+            cookie = others.replace("KNOWN", known).encode().decode("latin-1")
+            assert page.get("/api/labels", Cookie=cookie)[0] == 200, others
+            assert page.get("/api/labels", Cookie=cookie.replace(known, f"{known}x"))[0] == 401, others
+
+
 def test_names_are_those_that_lines_may_hold():
     assert name_of(" 王芳 ") == "王芳"
     with pytest.raises(LabelError, match="at most 256 bytes"):

@@ -13,6 +13,7 @@ from reelhouse.labels.delivered import inbox_events
 from reelhouse.labels.exchange import put_down, read_answers
 from reelhouse.labels.fold import fold_answers
 from reelhouse.labels.lines import LABELS, parse_line
+from reelhouse.sources.values import RowError
 
 TREE = Taxonomy.from_dict(
     {
@@ -163,6 +164,34 @@ def test_the_csv_that_label_studio_writes_of_our_project(tmp_path: Path) -> None
     ]
     assert found.refused == []
     assert parse_line(LABELS, json.dumps(found.lines[0]).encode(), TREES)["label_id"] == "food.baking"
+
+
+def test_half_a_character_costs_its_answer_and_not_the_file(tmp_path: Path) -> None:
+    task = {"id": 1, "data": {"video_id": "v1"}, "annotations": [annotation(1, choice("\ud800")), annotation(2, choice("宠物"))]}
+    found = read_answers(exported(tmp_path, task), TREES, "category")
+    assert found.refused == [("task 1, annotation 1", "label holds half a character (a lone surrogate) at 0: write it whole")]
+    lines = put_down(tmp_path / "inbox", found.lines).read_bytes().splitlines()
+    assert b'"label": "\\ud800"' in lines[0]
+    assert "宠物".encode() in lines[1]
+    with pytest.raises(RowError) as refused:
+        parse_line(LABELS, lines[0], TREES)
+    assert refused.value.rule == "bad_utf8"
+    assert parse_line(LABELS, lines[1], TREES)["label_id"] == "pets"
+
+
+def test_what_is_nested_too_deeply_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(LabelError, match=r"deep\.json is no JSON"):
+        read_answers(tmp_path / "deep.json", TREES, "category")
+    value: dict = {"choices": ["pets"]}
+    for _ in range(600):
+        value = {"choices": value}
+    task = {"id": 1, "data": {"video_id": "v1"}, "annotations": [annotation(1, {**choice("x"), "value": value})]}
+    with pytest.raises(LabelError, match="a result is nested too deeply to be a choice of labels"):
+        read_answers(exported(tmp_path, task), TREES, "category")
+    head, rest = "annotation_id,annotator,id,label,updated_at,video_id\n9,ann,1,", ",2026-01-02T09:00:00Z,v1\n"
+    (tmp_path / "deep.csv").write_text(f"{head}{'[' * 100_000}{rest}")
+    assert "is no label of category" in read_answers(tmp_path / "deep.csv", TREES, "category").refused[0][1]
 
 
 def test_what_cannot_be_used_is_told_and_still_put_down(tmp_path: Path) -> None:

@@ -72,6 +72,11 @@ def test_hand_outs_and_reviews() -> None:
             "missing_field",
             f"video_id, annotator_id, answered_at must be given {NEEDED}",
         ),
+        (
+            line(annotator_id=" manifest "),
+            "bad_annotator",
+            "annotator_id 'manifest' stands for what came with the videos: give the name of who answered",
+        ),
         (line(task="mood"), "unknown_task", "there is no label tree for task 'mood' (known: category)"),
         (
             line(label="奶荼"),

@@ -18,7 +18,7 @@ from reelhouse.labelling.guidelines import guidelines
 from reelhouse.labelling.queue import QueuedVideo
 from reelhouse.labelling.sheets import contact_sheet
 from reelhouse.labels import Taxonomy
-from reelhouse.labels.exchange import OWN_COLUMNS, as_lines, write_whole
+from reelhouse.labels.exchange import OWN_COLUMNS, as_lines, no_formula, write_whole
 from reelhouse.labels.lines import EXPORTS
 
 Format = Literal["label-studio", "csv"]
@@ -91,23 +91,18 @@ def _csv(videos: Sequence[QueuedVideo], tree: Taxonomy) -> bytes:
     for video in videos:
         suggested = [one for one in video.suggestions if one.label_id in tree]
         row = {
-            "video_id": video.video_id,
+            "video_id": no_formula(video.video_id),
             "label": suggested[0].label_id if suggested else "",
             "task": video.task,
-            "title": _no_formula(video.title),
-            "text": _no_formula("\n".join(f"{what}: {words}" for what, words in video.texts)),
-            "reason": _no_formula(video.reason),
-            "suggestions": _no_formula(", ".join(f"{one.path} {one.probability:.0%}" for one in suggested)),
+            "title": no_formula(video.title),
+            "text": no_formula("\n".join(f"{what}: {words}" for what, words in video.texts)),
+            "reason": no_formula(video.reason),
+            "suggestions": no_formula(", ".join(f"{one.path} {one.probability:.0%}" for one in suggested)),
             "sheet": _sheet(video),
-            "file": video.uri or "",
+            "file": no_formula(video.uri or ""),
         }
         writer.writerow(row)
     return ("\ufeff" + file.getvalue()).encode()  # by the mark a spreadsheet knows that it is UTF-8
-
-
-def _no_formula(text: str) -> str:
-    """What a spreadsheet would compute is shown instead: anybody may write a title."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _sheet(video: QueuedVideo) -> str:

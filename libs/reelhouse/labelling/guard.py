@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse
 
 Scope = MutableMapping[str, Any]
@@ -86,8 +86,5 @@ def _hostname(host: str) -> str | None:
 
 
 def _cookie(headers: Headers) -> str:
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found and found.value.isascii() else ""
+    found = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")  # others of this host, on whatever port, set what they like beside it
+    return found if found.isascii() else ""

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from reelhouse.sources.values import RowError, convert
 
 OWN_COLUMNS = ("video_id", "label", "answer", "annotator_id", "answered_at")
 NOT_THIS = "not"  # a control of this name holds labels that the video does not have
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # or what looks like one that was quoted already
 _KINDS = ("choices", "taxonomy", "labels")
 _ANNOTATION = "task {}, annotation {}"
 _ANSWERED_AT = next(field for field in LABELS.fields if field.name == LABELS.time)
@@ -60,6 +62,8 @@ def read_answers(path: Path, trees: Mapping[str, Taxonomy], task: str, inbox: Pa
         said = list(answers)
     except csv.Error as error:
         raise LabelError(f"{path.name} is no CSV: {error}") from error
+    except RecursionError as error:
+        raise LabelError(f"{path.name}: a result is nested too deeply to be a choice of labels") from error
     lines = [_with_id(answer) for answer in (_with_withdrawals(said, inbox, trees) if inbox else said)]
     refused = []
     for line in lines:
@@ -80,7 +84,12 @@ def put_down(inbox: Path, lines: Iterable[Mapping[str, Any]]) -> Path:
 
 def as_lines(lines: Iterable[Mapping[str, Any]]) -> bytes:
     """JSON lines as the inbox holds them: names sorted, each with its newline."""
-    return "".join(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n" for line in lines).encode()
+    return _encoded("".join(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n" for line in lines))
+
+
+def _encoded(text: str) -> bytes:
+    """JSON as UTF-8. Half a character, of which that holds none, stays as JSON writes it: import_labels then says what is wrong."""
+    return text.encode(errors="backslashreplace")
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -110,7 +119,7 @@ def sync_folder(folder: Path) -> None:
 def _tasks(path: Path, text: str) -> list[Any]:
     try:
         tasks = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LabelError(f"{path.name} is no JSON: {error}") from error
     if not isinstance(tasks, list) or not all(isinstance(one, dict) and "annotations" in one and "data" in one for one in tasks):
         raise LabelError(f"{path.name}: tasks with `data` and `annotations` are wanted; export the project as JSON (not JSON-MIN)")
@@ -157,7 +166,7 @@ def _labels(value: Any) -> list[str]:
         if text[:1] in ("[", "{"):
             try:
                 return _labels(json.loads(text))
-            except ValueError:
+            except (ValueError, RecursionError):
                 return [text]
         return [text] if text else []
     if isinstance(value, dict):
@@ -178,6 +187,7 @@ def _of_csv(path: Path, rows: csv.DictReader[str], trees: Mapping[str, Taxonomy]
             if all(row[name] == "" for name in ("answer", "annotator_id", "answered_at")):
                 continue  # handed out, and nobody has answered yet
             answer = {name: row[name] for name in OWN_COLUMNS} | {"task": row.get("task") or default}
+            answer["video_id"] = _as_written(row["video_id"] or "")
             yield answer | {"answer": _number(row["answer"] or ""), "from": f"line {rows.line_num}"}
         return
     if not columns.issuperset({"annotation_id", "annotator", "updated_at", "video_id"}):
@@ -192,6 +202,15 @@ def _of_csv(path: Path, rows: csv.DictReader[str], trees: Mapping[str, Taxonomy]
         shared |= {"from": _ANNOTATION.format(row.get("id"), row["annotation_id"]), "task": row.get("task") or default}
         said = [(label, 0) for label in _labels(row.get(NOT_THIS))] + [(label, 1) for label in _labels(row.get("label"))]
         yield from _answers(said, shared, trees)
+
+
+def no_formula(text: str) -> str:
+    """A cell that a spreadsheet shows instead of computing it: anybody may write a title, or name a file. `_as_written` takes it back."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _as_written(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def _answers(said: list[tuple[str, int]], shared: dict[str, Any], trees: Mapping[str, Taxonomy]) -> Iterator[dict[str, Any]]:
@@ -260,4 +279,4 @@ def _number(text: str) -> Any:
 
 def _with_id(line: dict[str, Any]) -> dict[str, Any]:
     said = [line.get(name) for name in ("video_id", "task", "label", "answer", "annotator_id", "answered_at")]
-    return {"event_id": hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).hexdigest()[:32]} | line
+    return {"event_id": hashlib.sha256(_encoded(json.dumps(said, ensure_ascii=False))).hexdigest()[:32]} | line

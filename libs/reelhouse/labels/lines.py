@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reelhouse import tables
+from reelhouse.labels.fold import MANIFEST
 from reelhouse.labels.taxonomy import Taxonomy
 from reelhouse.sources.columns import ManifestColumn
 from reelhouse.sources.values import RowError, convert, is_missing
@@ -83,14 +84,16 @@ KINDS = (LABELS, EXPORTS, REVIEWS)
 def parse_line(kind: LineKind, line: bytes, trees: Mapping[str, Taxonomy]) -> dict[str, Any]:
     """The event's columns: those of the kind's table that come from the line, event_id included.
 
-    Raises RowError: bad_encoding, too_long, bad_json, missing_field, bad_answer, unknown_task, unknown_label, several_labels, and
-    those of sources.values (bad_id, bad_timestamp, ...).
+    Raises RowError: bad_encoding, too_long, bad_json, missing_field, bad_answer, unknown_task, unknown_label, several_labels,
+    bad_annotator, and those of sources.values (bad_id, bad_timestamp, ...).
     """
     given = _json_object(line)
     missing = [field.name for field in kind.fields if field.needed and is_missing(given.get(field.name))]
     if missing:
         raise RowError("missing_field", f"{', '.join(missing)} must be given (a line of {kind.folder}/ needs {_needed(kind)})")
     event = {field.name: _value(field, given.get(field.name)) for field in kind.fields}
+    if event.get("annotator_id") == MANIFEST:
+        raise RowError("bad_annotator", f"annotator_id {MANIFEST!r} stands for what came with the videos: give the name of who answered")
     if "task" in event:
         event["task"] = event["task"] or DEFAULT_TASK
         if event["task"] not in trees:
