@@ -51,8 +51,10 @@ def _take_in(run: Run, delivery: Delivery, kind: FileKind) -> None:
     elif not batches:
         run.publish(kind.table, None)
         return
-    run.read_rows(count_rows(rows))
+    read = count_rows(rows)
+    run.read_rows(read)
     taken_down = run.taken_down if kind is VIDEOS else None
     arrivals = settle(rows, run.before(kind.table), kind, stays=stays if staying else None, taken_down=taken_down)
     run.refuse(kind.table, arrivals.refused)
-    run.publish(kind.table, arrivals.new.withColumn("ingested_at", F.coalesce("ingested_at", F.lit(run.record.started_at))))
+    new = arrivals.new.withColumn("ingested_at", F.coalesce("ingested_at", F.lit(run.record.started_at)))
+    run.publish(kind.table, new, read=read)  # a catalogue delivered anew adds little, and is no worse for that

@@ -209,11 +209,12 @@ class Run:
 
     # -- writing
 
-    def publish(self, table: Table, rows: DataFrame | None, *, files: int | None = None, **where: str) -> None:
+    def publish(self, table: Table, rows: DataFrame | None, *, files: int | None = None, read: int = 0, **where: str) -> None:
         """Audit rows, refuse bad ones, and replace the slice (the day, narrowed by `where`) in one commit.
 
         rows: None says that there is nothing today, which saves the audit. files: how many files to write (default: one for a
-        small slice). Raises SchemaMismatchError, AuditError or QuarantineLimitError before anything of this table is written.
+        small slice). read: of how many rows the refused ones are a share, where some add nothing and so are not among `rows`. Raises
+        SchemaMismatchError, AuditError or QuarantineLimitError before anything of this table is written.
         """
         from reelhouse.quality import audit
 
@@ -231,7 +232,7 @@ class Run:
         if result.refused is not None:
             self.refuse(table, result.refused)
         count, mark = fingerprint(table, result.good, inexact=True)
-        self._check_limit(table, count)
+        self._check_limit(table, count, read)
         self._write(table, result.good, place, count, files)
         self.record.writes.append(Slice(table.name, name, count, mark))
         self.record.rows_out += count
@@ -249,15 +250,16 @@ class Run:
             self._refused.append((table, kept, count))
             self.record.quarantined += count
 
-    def _check_limit(self, table: Table, good: int) -> None:
+    def _check_limit(self, table: Table, good: int, read: int) -> None:
         limit = self.settings.storage
         refused = sum(count for t, _, count in self._refused if t is table)
-        if refused <= limit.quarantine_rows_free or refused <= limit.quarantine_share_max * (refused + good):
+        judged = max(refused + good, read)
+        if refused <= limit.quarantine_rows_free or refused <= limit.quarantine_share_max * judged:
             return
         rows = next(frame for t, frame, _ in self._refused if t is table)
         examples = "; ".join(f"[{r.rule}] {r.row_key}: {r.reason}" for r in rows.orderBy("rule", "row_key").limit(3).collect())
         raise QuarantineLimitError(
-            f"{table.name} for {self.date}: {refused} of {refused + good} rows were refused, more than "
+            f"{table.name} for {self.date}: {refused} of {judged} rows were refused, more than "
             f"storage.quarantine_share_max = {limit.quarantine_share_max} allows. First ones: {examples}. "
             "All are in ops.quarantine; mend the source or raise the limit, then run again."
         )

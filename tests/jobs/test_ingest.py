@@ -251,6 +251,19 @@ def test_too_many_bad_rows_fail_the_job_before_anything_is_published(source, tmp
     assert source.rows(tables.VIDEO_ARRIVALS, FIRST) == []
 
 
+def test_bad_rows_are_a_share_of_all_that_was_delivered_known_rows_too(source, tmp_path):
+    good = "".join(f"v{n},title,2026-01-01\n" for n in range(30))
+    bad = "".join(f"w{n},title,never {n}\n" for n in range(25))
+    for day in ("2026-01-01", "2026-01-02"):
+        write(tmp_path / "in" / day / "manifest.csv", f"video_id,title,published_at\n{good}{bad}")
+    first, second = source.do(ingest, FIRST), source.do(ingest, SECOND)
+    assert [(record.rows_out, record.quarantined) for record in (first, second)] == [(30, 25), (0, 25)]
+    assert {r["video_id"] for r in source.rows(tables.QUARANTINE, SECOND)} == {f"w{n}" for n in range(25)}
+    write(tmp_path / "in" / "2026-01-03" / "manifest.csv", "video_id,title,published_at\nv1,title,2026-01-01\n" + bad)
+    with pytest.raises(QuarantineLimitError, match=r"video_arrivals for 2026-01-03: 25 of 26 rows were refused"):
+        source.do(ingest, THIRD)
+
+
 def test_inputs_change_when_what_was_delivered_changes(source, tmp_path):
     run = source.run("ingest", FIRST)
     assert ingest.inputs(run) == {}
