@@ -53,6 +53,10 @@ class DamagedTableError(StorageError):
         self.table, self.date = table, date
 
 
+class SparkError(ReelhouseError):
+    """Spark's JVM ended while somebody worked with it."""
+
+
 class RegistryError(ReelhouseError):
     """The MLflow server does not answer, or refuses."""
 

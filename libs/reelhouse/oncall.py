@@ -25,6 +25,7 @@ _REFUSED = "select rule, row_key, reason from ops.quarantine where data_date = '
 _NEXT_STEPS = {
     "QuarantineLimitError": f'see `reelhouse sql "{_REFUSED}"`, mend the source or raise the limit, then {{again}}',
     "SettingsError": "correct the setting (`reelhouse settings` shows those in force), then {again}",
+    "SparkError": "see that the machine has memory enough, then {again}",
     "StorageError": "free space or mend the permissions, then {again}",
     "VectorStoreError": "see that Milvus runs and is reachable, then {again}",
 }

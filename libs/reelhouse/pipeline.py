@@ -21,7 +21,7 @@ import yaml
 from reelhouse import tables
 from reelhouse.codeversion import code_version
 from reelhouse.errors import LockedError, NotFoundError, ReelhouseError, SettingsError
-from reelhouse.lake import ROWS_TO_COMPILE, Lake, Ledger, RunRecord, compile_queries
+from reelhouse.lake import ROWS_TO_COMPILE, Lake, Ledger, RunRecord, compile_queries, spark_errors
 from reelhouse.lake.fingerprint import combined
 from reelhouse.lake.ledger import DONE, ReadKind
 from reelhouse.lake.trouble import damage_errors, storage_errors
@@ -275,9 +275,9 @@ class Pipeline:
         if broken:
             return Outcome(job.name, date, "blocked", why=f"waits for {', '.join(broken)}")
         try:
-            with damage_errors():
+            with spark_errors(self.lake.spark), damage_errors():
                 inputs = self._inputs(job, date)
-            why = "asked for" if force else self.why_run(job, date, inputs)
+                why = "asked for" if force else self.why_run(job, date, inputs)
         except Exception as error:  # noqa: BLE001 - as in _attempt
             run = self._run(job, date)
             return Outcome(job.name, date, "failed", self._failed(run, error), error=error)
@@ -294,30 +294,33 @@ class Pipeline:
     def _attempt(self, job: Job, date: dt.date, inputs: dict[str, str], why: str) -> Outcome:
         self.say(f"{self._place(job.name)}{date}  {job.name} ... ({why})")
         self.warm_up.start_once()
-        # jobs side by side share the cores evenly, else a long one would hold up the small steps of the other
-        self.lake.spark.sparkContext.setLocalProperty("spark.scheduler.pool", job.name)
-        self.fit_session_to(job)
-        run = self._run(job, date)
-        run.record.inputs = {**inputs, "taken down": self._taken_down()}
-        run.record.settings_hash = self.settings.hash_of(job.settings)
-        run.record.code_version = job.code_version
-        begun = marker(job.name, date)
-        self.lake.mark(begun)
+        begun, run = marker(job.name, date), self._run(job, date)
         try:
-            try:
-                heartbeat = Heartbeat(self.lake.spark.sparkContext, self.say)
-                with storage_errors(f"running the job {job.name}"), heartbeat.of(job.name), self.watch.job(job.name, date, job.minutes):
-                    job.module.main(run)
-                record = run.finish("succeeded")
-            except StepAside as aside:
-                run.note(str(aside))
-                record = run.finish("stepped_aside")
+            with spark_errors(self.lake.spark):
+                record = self._do(job, run, begun, inputs)
             self.lake.unmark(begun)
             return Outcome(job.name, date, record.status.replace("_", " "), record, why=why)
         except Exception as error:  # noqa: BLE001 - the boundary of a job: recorded, shown, and the rest of the day goes on without it
             return Outcome(job.name, date, "failed", self._failed(run, error), error=error, why=why)
         finally:
             run.close()
+
+    def _do(self, job: Job, run: Run, begun: str, inputs: dict[str, str]) -> RunRecord:
+        # jobs side by side share the cores evenly, else a long one would hold up the small steps of the other
+        self.lake.spark.sparkContext.setLocalProperty("spark.scheduler.pool", job.name)
+        self.fit_session_to(job)
+        run.record.inputs = {**inputs, "taken down": self._taken_down()}
+        run.record.settings_hash = self.settings.hash_of(job.settings)
+        run.record.code_version = job.code_version
+        self.lake.mark(begun)
+        try:
+            heartbeat = Heartbeat(self.lake.spark.sparkContext, self.say)
+            with storage_errors(f"running the job {job.name}"), heartbeat.of(job.name), self.watch.job(job.name, run.date, job.minutes):
+                job.module.main(run)
+            return run.finish("succeeded")
+        except StepAside as aside:
+            run.note(str(aside))
+            return run.finish("stepped_aside")
 
     def fit_session_to(self, job: Job) -> None:
         """Once a job reads a large table the session stays one for many rows: jobs side by side share it."""

@@ -8,14 +8,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from reelhouse import tables
-from reelhouse.errors import AuditError, QuarantineLimitError, SettingsError
-from reelhouse.lake import Lake, Ledger, RunRecord, Slice, conform
+from reelhouse.errors import AuditError, QuarantineLimitError, SettingsError, SparkError
+from reelhouse.lake import Lake, Ledger, RunRecord, Slice, conform, spark_errors
 from reelhouse.lake.fingerprint import fingerprint
 from reelhouse.lake.ledger import ReadKind
 from reelhouse.settings import CONF, Settings
@@ -312,9 +312,9 @@ class Run:
         self._ledger.append(self.record, row)
 
     def close(self) -> None:
-        # the last first: Spark plans everything anew that rests on what it lets go
-        for kept in reversed(self._kept):
-            kept.unpersist()
+        with suppress(SparkError), spark_errors(self.spark):
+            for kept in reversed(self._kept):  # the last first: Spark plans everything anew that rests on what it lets go
+                kept.unpersist()
         if "scratch" in self.__dict__:
             shutil.rmtree(self.scratch, ignore_errors=True)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import shlex
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from pyspark.sql import SparkSession
@@ -24,6 +27,7 @@ from reelhouse.lake import Lake
 from reelhouse.pipeline import Pipeline, load_jobs
 from reelhouse.settings import Settings
 from tests.deliveries import deliver, text_rows
+from tests.newcomer import REELHOUSE
 from tests.typed import Type, typing_in
 
 DAY = dt.date(2026, 1, 1)
@@ -115,6 +119,31 @@ def test_a_failed_job_is_told_with_its_cause_and_the_next_step_and_has_its_own_e
     (_, alert) = told(tmp_path / "told")
     assert alert["text"].startswith(f"{DAY} failed. StorageError: ")
     assert alert["troubles"][0]["next_step"].startswith("free space or mend the permissions")
+
+
+def test_a_day_whose_jvm_is_killed_is_told_with_the_job_that_was_at_work_and_why(tmp_path: Path):
+    deliver(tmp_path / "deliveries", DAY, text_rows(DAY, 3))
+    words = ("daily", "--date", str(DAY), "--root", "w", "--set", "sources.deliveries=deliveries", "--set", "spark.master=local[1]")
+    said = []
+    with psutil.Popen(
+        [str(REELHOUSE), *words, *targets(tmp_path / "told")], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as run:
+        for line in run.stdout:
+            said.append(line)
+            if f"{DAY}  ingest ... (never run)" in line:
+                (java,) = (child for child in run.children() if child.name() == "java")
+                java.kill()
+    assert run.returncode == 1
+    (alert,) = told(tmp_path / "told")
+    assert alert["text"].startswith(f"{DAY} failed: ingest. SparkError: Spark's JVM was killed or crashed")
+    (trouble,) = alert["troubles"]
+    assert (trouble["job"], trouble["next_step"]) == (
+        "ingest",
+        f"see that the machine has memory enough, then `reelhouse daily --date {DAY}` goes on from here",
+    )
+    after = "".join(said).split("ingest: failed\n")[1]
+    assert len(re.findall("blocked \\(waits for", after)) == len(load_jobs()) - 1
+    assert "Traceback" not in after.split("Daily run")[1]  # what py4j and Spark's own threads say comes before
 
 
 def test_a_day_that_is_done_after_its_deadline_is_told_and_has_its_own_exit_status(

@@ -66,9 +66,10 @@ def daily(
     with _telling(settings, dates), open_pipeline(settings) as pipeline:
         outcomes = _run_days(pipeline, dates, force)
         show.closing(outcomes)
-        if sample:
-            _score_sample(pipeline, dates[-1])
-        show.next_things(_some_video(pipeline), f" --root {settings.storage.root}" if settings.storage.root != "warehouse" else "")
+        if all(o.status != "failed" for o in outcomes):  # else the lake may be out of reach, and that is told first
+            if sample:
+                _score_sample(pipeline, dates[-1])
+            show.next_things(_some_video(pipeline), f" --root {settings.storage.root}" if settings.storage.root != "warehouse" else "")
         _leave(pipeline, outcomes)
 
 

@@ -4,7 +4,7 @@ from reelhouse.lake.evolution import add_missing_columns
 from reelhouse.lake.lake import Lake, conform
 from reelhouse.lake.ledger import Ledger, RunRecord, Slice
 from reelhouse.lake.opening import opened
-from reelhouse.lake.session import ROWS_TO_COMPILE, compile_queries, start_session
+from reelhouse.lake.session import ROWS_TO_COMPILE, compile_queries, spark_errors, start_session
 
 __all__ = [
     "ROWS_TO_COMPILE",
@@ -16,5 +16,6 @@ __all__ = [
     "compile_queries",
     "conform",
     "opened",
+    "spark_errors",
     "start_session",
 ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reelhouse.errors import SparkError
 from reelhouse.lake.lake import Lake
-from reelhouse.lake.session import start_session
+from reelhouse.lake.session import spark_errors, start_session
 
 if TYPE_CHECKING:
     from reelhouse.settings import Settings
@@ -23,4 +24,5 @@ def opened(settings: Settings) -> Iterator[Lake]:
         try:
             yield lake
         finally:
-            lake.spark.stop()
+            with suppress(SparkError), spark_errors(lake.spark):  # where it has ended by itself that is known by now
+                lake.spark.stop()

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reelhouse.errors import SparkError
 from reelhouse.lake.environment import Environment, installed
 from reelhouse.lake.trouble import storage_errors
 from reelhouse.settings import plain_secrets
@@ -109,6 +110,30 @@ def _output_to(log: Path) -> Iterator[None]:
         for stream, own in kept.items():
             os.dup2(own, stream)
             os.close(own)
+
+
+@contextmanager
+def spark_errors(session: SparkSession) -> Iterator[None]:
+    """Turn whatever comes of it that the JVM has ended into a SparkError: each place that asks it something sees another error."""
+    try:
+        yield
+    except Exception as error:
+        if _answers(session):
+            raise
+        raise SparkError(
+            "Spark's JVM was killed or crashed, and with it ended all that was at work. If it happens again, see whether the machine ran "
+            "out of memory: take fewer cores in spark.master=local[N], or less spark.driver_memory than the machine has"
+        ) from error
+
+
+def _answers(session: SparkSession) -> bool:
+    from py4j.protocol import Py4JError
+
+    try:
+        session.sparkContext._jvm.java.lang.System.nanoTime()  # type: ignore[union-attr]
+    except (Py4JError, OSError):
+        return False
+    return True
 
 
 def compile_queries(session: SparkSession, settings: SparkSettings) -> None:
