@@ -21,6 +21,7 @@ from reelhouse.pipeline import Pipeline
 from tests.deliveries import deliver, text_rows
 from tests.faults.killing import rows_of, run_jobs
 from tests.faults.survived import survives
+from tests.turns import FAULTS, in_turn
 from tests.typed import typing_in
 
 DAYS = [dt.date(2026, 1, day) for day in (1, 2)]
@@ -120,6 +121,39 @@ def test_a_log_entry_that_was_cut_short_is_named_and_taken_out_and_its_day_repea
     run_both(spark, calm, copy)
     assert rows_of(Lake(spark, str(copy))) == rows_of(Lake(spark, str(calm / "calm")))
     assert "no entry of any table's log is damaged" in typing_in(copy, spark, monkeypatch)("repair", "--root", str(copy)).output
+
+
+@in_turn(FAULTS, seconds=20)
+@pytest.mark.parametrize("damage", [cut, empty])
+def test_what_an_archived_delivery_brought_is_brought_back_from_the_files_of_the_lost_commit(
+    spark: SparkSession, calm: Path, copy: Path, tmp_path: Path, damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+):
+    damage(log_of(copy, "bronze/video_arrivals")[-1])
+    damage(log_of(copy, "bronze/label_events")[-1])
+    said = typing_in(copy, spark, monkeypatch)("repair", "--root", str(copy)).output
+    assert re.findall(r"(\S+): (\d+) rows were brought back from the files of the lost commit", said) == [
+        ("bronze.video_arrivals", "6"), ("bronze.label_events", "4"),
+    ]  # fmt: skip
+    assert "daily --date" not in said
+    (tmp_path / "deliveries").mkdir()  # where nothing is left of either day
+    for day in DAYS:
+        run_jobs(spark, copy, tmp_path / "deliveries", day, JOBS)
+    assert rows_of(Lake(spark, str(copy))) == rows_of(Lake(spark, str(calm / "calm")))
+
+
+@in_turn(FAULTS, seconds=20)
+def test_where_the_files_of_the_lost_commit_are_damaged_too_the_delivery_is_asked_for(
+    spark: SparkSession, calm: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+):
+    empty(log_of(copy, "bronze/video_arrivals")[-1])
+    for file in (copy / "tables/bronze/video_arrivals" / f"data_date={DAYS[1]}").rglob("*.parquet"):
+        empty(file)
+    said = " ".join(typing_in(copy, spark, monkeypatch)("repair", "--root", str(copy)).output.split())
+    assert f"rows of {DAYS[1]} came from files: put back first what was delivered for {DAYS[1]} and is archived" in said
+    assert f"daily --date {DAYS[1]}`: it repeats what was lost" in said
+    assert "brought back" not in said
+    run_both(spark, calm, copy)
+    assert rows_of(Lake(spark, str(copy))) == rows_of(Lake(spark, str(calm / "calm")))
 
 
 @survives(

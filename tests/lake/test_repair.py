@@ -134,21 +134,23 @@ def test_what_spark_says_of_a_file_becomes_a_sentence_with_the_command_that_mend
 
 
 @pytest.mark.parametrize(
-    ("folder", "mend"),
+    ("folder", "mend", "delivered"),
     [
-        ("bronze/video_arrivals/data_date=2026-01-02/batch=manifest.jsonl", "ingest"),
-        ("bronze/video_arrivals/data_date=2026-01-02/batch=videos", None),  # the job reads what it took in before
-        ("bronze/label_events/data_date=2026-01-02/batch=labels%2Fann.jsonl", "import_labels"),
-        ("bronze/label_events/data_date=2026-01-02/batch=inbox%2Flabels%2Fann.jsonl", None),
-        ("bronze/label_events/data_date=2026-01-02/batch=manifest.jsonl", None),
-        ("bronze/deletions/data_date=2026-01-02", None),
-        ("ops/runs/data_date=2026-01-02", None),
-        ("ops/promotions/data_date=2026-01-02/decided_by=gates", "evaluate"),
-        ("ops/promotions/data_date=2026-01-02/decided_by=ann", None),
-        ("silver/text_encoders", None),
+        ("bronze/video_arrivals/data_date=2026-01-02/batch=manifest.jsonl", "ingest", "manifest.jsonl"),
+        ("bronze/video_arrivals/data_date=2026-01-02/batch=videos", None, None),  # the job reads what it took in before
+        ("bronze/label_events/data_date=2026-01-02/batch=labels%2Fann.jsonl", "import_labels", "labels/ann.jsonl"),
+        ("bronze/label_events/data_date=2026-01-02/batch=inbox%2Flabels%2Fann.jsonl", None, None),
+        ("bronze/label_events/data_date=2026-01-02/batch=manifest.jsonl", None, None),
+        ("bronze/deletions/data_date=2026-01-02", None, None),
+        ("ops/runs/data_date=2026-01-02", None, None),
+        ("ops/promotions/data_date=2026-01-02/decided_by=gates", "evaluate", None),
+        ("ops/promotions/data_date=2026-01-02/decided_by=ann", None, None),
+        ("silver/text_encoders", None, None),
     ],
 )
-def test_a_lost_file_comes_back_by_its_job_or_from_a_copy(folder: str, mend: str | None):
+def test_a_lost_file_comes_back_by_its_job_or_from_a_copy(folder: str, mend: str | None, delivered: str | None):
     again = f"`reelhouse job {mend} --date 2026-01-02 --force` writes it again" if mend else "Bring it back from a copy"
+    if mend and delivered:
+        again += f" while {delivered} is delivered; else bring it back from a copy"
     for path in (folder, folder.replace("%", "%25")):  # as it lies there, and as an address
         assert written_again(f"/w/tables/{path}/part-0.parquet") == again

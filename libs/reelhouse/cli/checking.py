@@ -42,7 +42,10 @@ def repair(conf: Conf = None, values: Set = None, root: Root = None) -> None:
     for one in mended:
         show.progress(f"{one.table}: a damaged entry of its log was taken out; it is kept as {one.kept}")
         if one.restored:
-            show.progress(f"{one.table}: {one.restored} rows that people asked for were brought back")
+            show.progress(f"{one.table}: {one.restored} rows were brought back from the files of the lost commit")
+        if one.delivered:
+            for day in one.again:
+                show.progress(f"{one.table}: rows of {day} came from files: put back first what was delivered for {day} and is archived")
     for day in sorted({day for one in mended for day in one.again}):
         show.progress(f"run `{show.program()} daily --date {day}`: it repeats what was lost")
     if not mended:

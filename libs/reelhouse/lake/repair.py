@@ -40,6 +40,11 @@ def damaged_entries(log: Path) -> list[DamagedEntry]:
     return [DamagedEntry(path, _run_of(path)) for path in entries(log) if not _is_whole(path)]
 
 
+def added_files(log: Path) -> set[str]:
+    """Names of the files that whole entries of a log say were added, whether or not later ones removed them."""
+    return {Path(line["add"]["path"]).name for path in entries(log) for line in _lines(path) if "add" in line}
+
+
 def void(entry: DamagedEntry) -> Path:
     """Put an entry that changes nothing in the place of a damaged one, which is kept as `<name>.damaged`; returns where.
 

@@ -69,7 +69,9 @@ def written_again(path: str) -> str:
     kept = _KEPT.search(unquote(unquote(path)))
     if writer is None or date is None or kept or (table == tables.LABEL_EVENTS.name and "/batch=labels%" not in path):
         return "Bring it back from a copy"
-    return f"`reelhouse job {writer} --date {date} --force` writes it again"
+    again = f"`reelhouse job {writer} --date {date} --force` writes it again"
+    batch = re.search(r"/batch=([^/]+)/", path)
+    return f"{again} while {unquote(unquote(batch[1]))} is delivered; else bring it back from a copy" if batch else again
 
 
 def _place(path: str) -> tuple[str, bool, str | None]:
