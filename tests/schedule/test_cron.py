@@ -105,7 +105,7 @@ def test_a_failed_night_is_told_with_its_status_cause_and_next_step_and_a_good_o
 def test_while_a_night_is_at_work_the_next_one_leaves_says_how_its_day_is_run_and_tells_of_it(
     folder: Path, line: str, tmp_path: Path, yesterday: dt.date
 ):
-    with nightly.only_one(folder / "the 'lake'" / "logs", DAY):
+    with nightly.only_one(folder / "the 'lake'" / "logs" / "schedule.lock", DAY):
         locked = as_cron_does(f"{line} --set 'alerts.on_failure=tee {tmp_path / 'told'}'", folder)
     assert locked.returncode == LockedError.exit_code
     (said,) = locked.stderr.splitlines()
@@ -135,14 +135,14 @@ def test_a_night_waits_for_the_one_before_where_the_settings_say_so(
 ):
     typed = typing_in(tmp_path, spark, monkeypatch)
     words = ("schedule", "run", "--date", str(DAY), "--root", "w", "--set", "runs.when_locked=wait", "--set")
-    with nightly.only_one(tmp_path / "w" / "logs", DAY):
+    with nightly.only_one(tmp_path / "w" / "logs" / "schedule.lock", DAY):
         with pytest.raises(LockedError, match=rf"still at work after 0\.005 minutes \(runs\.wait_minutes\) .*, so {DAY} was not run"):
             typed(*words, "runs.wait_minutes=0.005")
         assert not program.exists()
     held, over = threading.Event(), threading.Event()
 
     def night_before() -> None:
-        with nightly.only_one(tmp_path / "w" / "logs", DAY):
+        with nightly.only_one(tmp_path / "w" / "logs" / "schedule.lock", DAY):
             held.set()
             over.wait(60)
 
@@ -268,9 +268,34 @@ def test_a_summary_is_short_whatever_happened():
 
 def test_logs_lie_below_the_root_unless_it_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    assert _logs_of(load(values={"storage.root": "lake"})) == tmp_path / "lake" / "logs"
-    assert _logs_of(load(values={"storage.root": "s3a://bucket/lake"})) == tmp_path / "logs"
-    assert _logs_of(load(values={"schedule.logs": "/var/log/reelhouse"})) == Path("/var/log/reelhouse")
+    for root in ("lake", f"file:{tmp_path}/lake", f"file://{tmp_path}/lake"):
+        assert _logs_of(load(values={"storage.root": root})) == (tmp_path / "lake" / "logs", "")
+    there, mark = _logs_of(load(values={"storage.root": "s3a://bucket/lake"}))
+    assert (there, bool(re.fullmatch(r"[0-9a-f]{8}-", mark))) == (tmp_path / "logs", True)
+    elsewhere = {"schedule.logs": "/var/log/reelhouse"}
+    roots = ("s3a://bucket/lake", "s3a://bucket/lake/", "s3a://bucket/other", "lake", f"file:{tmp_path}/lake")
+    folders, marks = zip(*(_logs_of(load(values={**elsewhere, "storage.root": root})) for root in roots), strict=True)
+    assert set(folders) == {Path("/var/log/reelhouse")}
+    assert (marks[0], len({marks[0], marks[2], marks[3]})) == (mark, 3)
+    assert (marks[1], marks[4]) == (marks[0], marks[3])
+
+
+def test_two_lakes_with_one_folder_of_logs_have_a_lock_and_a_log_each(
+    tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, program: Path
+):
+    typed = typing_in(tmp_path, spark, monkeypatch)
+    words = ("schedule", "run", "--date", str(DAY), "--set", f"schedule.logs={tmp_path / 'logs'}", "--root")
+    _, mark = _logs_of(load(values={"schedule.logs": "logs", "storage.root": "one"}))
+    with nightly.only_one(tmp_path / "logs" / f"{mark}schedule.lock", DAY):
+        with pytest.raises(LockedError, match=r"an earlier scheduled run is still at work"):
+            typed(*words, "one")
+        typed(*words, "two")
+    typed(*words, "one")
+    assert program.read_text() == f"{DAY}\n" * 2
+    logs = {path.name: path.read_text() for path in (tmp_path / "logs").glob("*.log")}
+    assert len(logs) == 2
+    assert {name[8:] for name in logs} == {f"-{DAY}.log"}
+    assert {text.count("reelhouse daily") for text in logs.values()} == {1}
 
 
 @pytest.mark.parametrize(("given", "at"), [("02:00", "02:00"), (630, "10:30"), (0, "00:00"), ("23:59", "23:59")])

@@ -22,7 +22,7 @@ CLUSTER = CONF / "cluster.yml"
 
 @pytest.fixture
 def objects(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict]:
-    own = tmp_path / "own.yml"
+    own = tmp_path / "my own (site's) größe.yml"
     own.write_text(
         yaml.safe_dump({"schedule": {"namespace": "lake", "image": "hub/reelhouse:7", "executor_secrets": ["AWS_ACCESS_KEY_ID"]}})
     )
@@ -67,6 +67,10 @@ def test_the_container_runs_the_day_with_secrets_from_its_environment(objects: d
     (mount,), (volume,) = container["volumeMounts"], pod["volumes"]
     assert (mount["name"], mount["mountPath"]) == (volume["name"], "/etc/reelhouse")
     assert volume["configMap"]["name"] == objects["ConfigMap"]["metadata"]["name"]
+
+
+def test_the_keys_of_the_settings_are_such_as_kubernetes_takes(objects: dict[str, dict]):
+    assert list(objects["ConfigMap"]["data"]) == ["1-cluster.yml", "2-my-own--site-s--gr--e.yml", "spark.yml"]
 
 
 def test_what_the_container_is_given_are_settings(objects: dict[str, dict], tmp_path: Path):
@@ -129,9 +133,12 @@ def test_a_secret_is_not_printed_and_a_folder_is_no_root_for_a_pod(tmp_path: Pat
     with pytest.raises(SettingsError, match=names) as refused:
         typed("schedule", "kubernetes", "--conf", str(CLUSTER), "--conf", str(own))
     assert "sesame" not in str(refused.value)
+    twice = ("--set", "spark.extra={spark.hadoop.fs.s3a.secret.key: sesame}", "--set", "spark.extra={spark.ui.enabled: 'true'}")
     for command in ("kubernetes", "cron"):
         with pytest.raises(SettingsError, match=r"^vectors\.token would be printed: write \$\{NAME\} for it"):
             typed("schedule", command, "--conf", str(CLUSTER), "--set", "vectors.token=sesame")
+        with pytest.raises(SettingsError, match=r"^spark\.extra\.spark\.hadoop\.fs\.s3a\.secret\.key would be printed: "):
+            typed("schedule", command, "--conf", str(CLUSTER), *twice)
     # one that the environment holds is looked up in the pod, whether or not it is known here
     own.write_text("vectors: {token: '${TOKEN}', uri: 'http://${HOST}:19530'}\n")
     monkeypatch.setenv("TOKEN", "sesame")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 from contextlib import nullcontext
 from pathlib import Path
@@ -30,7 +31,8 @@ def _scheduled(
     conf: list[Path] | None, values: list[str] | None, root: str | None, at: str | None = None, *, elsewhere: bool = False
 ) -> tuple[Settings, list[str]]:
     """The settings, and the options that hand them on: single values, root. SettingsError where one of them is a secret."""
-    if plain := plain_secrets(dict(pair(text) for text in values or [])):
+    # one by one: of two values of a setting, which are merged, both are handed on
+    if plain := [name for text in values or [] for name in plain_secrets(dict([pair(text)]))]:
         raise SettingsError(f"{', '.join(plain)} would be printed: write ${{NAME}} for it, and set the variable NAME where the day runs")
     extra: dict[str, Any] = {"schedule.at": at} if at else {}
     words = [word for text in values or [] for word in ("--set", text)] + (["--root", root] if root else [])
@@ -101,10 +103,11 @@ def run(
     now = dt.datetime.now(dt.UTC)
     due = due_at(slot, now) if slot else now
     day = day_of(date) if date else due.date() - dt.timedelta(days=1)
-    file = _logs_of(settings) / f"{day}.log" if log else None
+    logs, of_lake = _logs_of(settings)
+    file = logs / f"{of_lake}{day}.log" if log else None
     minutes = settings.runs.wait_minutes if settings.runs.when_locked == "wait" else 0
     try:
-        with nightly.only_one(file.parent, day, options, minutes) if file else nullcontext():
+        with nightly.only_one(logs / f"{of_lake}schedule.lock", day, options, minutes) if log else nullcontext():
             night = nightly.run_day(day, options, file)
     except (LockedError, StorageError) as error:  # no run began that could tell of it
         _tell_of(settings, day, f"{type(error).__name__}: {error}")
@@ -139,11 +142,15 @@ def _tell_of(settings: Settings, day: dt.date, cause: str) -> None:
     tell(settings.alerts.on_failure, alert, settings.alerts.timeout_seconds, print)
 
 
-def _logs_of(settings: Settings) -> Path:
-    if settings.schedule.logs:
-        return Path(settings.schedule.logs).absolute()
-    root = settings.storage.root
-    return (Path("logs") if "://" in root else Path(root) / "logs").absolute()
+def _logs_of(settings: Settings) -> tuple[Path, str]:
+    """The folder of the logs, and what the names of its files begin with: nothing in the lake's own folder, else a mark of the lake."""
+    from reelhouse.doctor import local_root
+
+    root = local_root(settings)
+    if root and not settings.schedule.logs:
+        return root / "logs", ""
+    lake = str(root or settings.storage.root.rstrip("/"))
+    return Path(settings.schedule.logs or "logs").absolute(), f"{hashlib.sha256(lake.encode()).hexdigest()[:8]}-"
 
 
 def _troubles(settings: Settings, day: dt.date) -> list[Trouble]:

@@ -6,6 +6,7 @@ The pod of the CronJob is Spark's driver (client mode), and asks the API server 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,10 @@ def manifest(settings: Settings, jobs: Sequence[Job], overlays: Sequence[Path], 
     if "://" not in settings.storage.root or settings.storage.root.startswith("file:"):
         raise SettingsError(f"storage.root must be an address that every pod reaches (s3a://, hdfs://, ...), not {settings.storage.root}")
     for name, uri in (("models.uri", settings.models.uri), ("vectors.uri", settings.vectors.uri)):
-        if "://" not in uri or uri.startswith("sqlite:"):
+        if not uri or uri.endswith(".db"):
             raise SettingsError(f"{name} must be the address of a server that every pod reaches, not {uri or 'a file'}")
-    files = {f"{number}-{path.name}": path.read_text(encoding="utf-8") for number, path in enumerate(overlays, 1)}
+    names = [re.sub(r"[^-._a-zA-Z0-9]", "-", path.name) for path in overlays]  # a ConfigMap's keys hold no other characters
+    files = {f"{n}-{name}": path.read_text(encoding="utf-8") for n, (name, path) in enumerate(zip(names, overlays, strict=True), 1)}
     files["spark.yml"] = yaml.safe_dump({"spark": _spark(settings)}, sort_keys=False)
     place = {"namespace": settings.schedule.namespace, "labels": {"app.kubernetes.io/name": NAME}}
     objects: list[dict[str, Any]] = [

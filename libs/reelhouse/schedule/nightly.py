@@ -40,17 +40,17 @@ class Night:
 
 
 @contextmanager
-def only_one(logs: Path, date: dt.date, words: Sequence[str] = (), minutes: float = 0) -> Iterator[None]:
+def only_one(file: Path, date: dt.date, words: Sequence[str] = (), minutes: float = 0) -> Iterator[None]:
     """Held during the run of a date: that of the date before may take longer than a day.
 
-    words: further options of the run. LockedError, with the command that runs the date, for the second that waited so many minutes;
-    StorageError without the folder.
+    file: the lock, of one lake. words: further options of the run. LockedError, with the command that runs the date, for the second
+    that waited so many minutes; StorageError without the folder.
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(logs / "schedule.lock", timeout=60 * minutes)
+    lock = FileLock(file, timeout=60 * minutes)
     try:
-        logs.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
         waited = f" after {minutes:g} minutes (runs.wait_minutes)" if minutes else ""
@@ -59,7 +59,9 @@ def only_one(logs: Path, date: dt.date, words: Sequence[str] = (), minutes: floa
             f"once that has ended: {_by_hand(date, words)}"
         ) from error
     except OSError as error:
-        raise StorageError(f"the folder of the logs, {logs}, can't be used: {error}. Mend the permissions or set schedule.logs.") from error
+        raise StorageError(
+            f"the folder of the logs, {file.parent}, can't be used: {error}. Mend the permissions or set schedule.logs."
+        ) from error
     with lock:
         yield
 
