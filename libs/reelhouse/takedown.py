@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
 
 from reelhouse import tables
 from reelhouse.errors import AuditError, LockedError, NotFoundError
 from reelhouse.lake import Lake, conform
+from reelhouse.lake.trouble import storage_errors
+from reelhouse.pipeline import begun
 from reelhouse.report import forget_videos, mention_of
+from reelhouse.schedule import LOCK, LOGS
 from reelhouse.settings import CONF
 from reelhouse.tables import Column as TableColumn
 from reelhouse.tables import Table
@@ -57,16 +64,24 @@ def _record(lake: Lake, video_id: str, date: dt.date, reason: str, requested_by:
 
 
 def purge(lake: Lake, vectors: VectorStore) -> dict[str, int]:
-    """Remove the rows of taken-down videos, and their names in other rows, from every file; returns rows removed a table, and how
-    many `reports` showed one.
+    """Remove the rows of taken-down videos, and their names in other rows, from every file; returns rows removed a table, how many
+    `reports` showed one, and how many `logs` of scheduled runs below the root named one.
 
     Only the days that hold such rows are rewritten; old files are removed at once, so Delta's time travel ends here.
     Where another video's row names one that is gone (a copy group, an example), the name becomes `removed-<hash>`.
+    LockedError while a run is at work on what is purged.
     """
     gone = lake.taken_down
     removed: dict[str, int] = {}
     if not gone:
         return removed
+    # no lock is known there, and files that a run has written and not committed yet would be vacuumed
+    if not lake.is_local and (busy := begun(lake.marks())):
+        jobs = "; ".join(f"{', '.join(sorted(names))} of {day}" for day, names in sorted(busy.items()))
+        raise LockedError(
+            f"nothing was purged in {lake.root}: a job is at work there, or failed or was cut off ({jobs}). Wait for it to end, or run "
+            "that day again, then purge"
+        )
     for table in tables.ALL.values():
         if table is tables.DELETIONS or not lake.exists(table) or not (table.has_video or _naming(table)):
             continue
@@ -76,7 +91,24 @@ def purge(lake: Lake, vectors: VectorStore) -> dict[str, int]:
     vectors.purge(gone)
     if pages := forget_videos(lake, gone):  # by takedowns these are gone; a report that was being written then is not
         removed["reports"] = len(pages)
+    if logs := _purge_logs(lake, gone):
+        removed["logs"] = logs
     return removed
+
+
+def _purge_logs(lake: Lake, gone: list[str]) -> int:
+    folder, mention, changed = Path(lake.root) / LOGS, re.compile(mention_of(gone)), 0
+    if not lake.is_local or not folder.is_dir():
+        return 0
+    with _alone(FileLock(folder / LOCK, timeout=0), f"a scheduled run is at work in {lake.root}"), storage_errors(f"writing to {folder}"):
+        for path in sorted(folder.glob("*.log")):
+            words = path.read_bytes().decode(errors="surrogateescape")
+            if mention.search(words):
+                part = path.with_suffix(".part")
+                part.write_bytes(mention.sub("(removed)", words).encode(errors="surrogateescape"))
+                part.replace(path)
+                changed += 1
+    return changed
 
 
 def _purge_table(lake: Lake, table: Table, gone: list[str]) -> int | None:
@@ -97,7 +129,7 @@ def _purge_table(lake: Lake, table: Table, gone: list[str]) -> int | None:
     removed = 0
     for day in days:
         of_day = rows.where(F.col("data_date") == F.lit(day))
-        with _alone(lake, day):
+        with _alone(lake.lock(f"run-{day}", timeout=0), f"a run is at work on {day} in {lake.root}"):
             kept = _renamed(of_day.where(~own), table, gone)
             kept = conform(table, kept, {"data_date": day}).localCheckpoint()
             count = kept.count()
@@ -109,15 +141,13 @@ def _purge_table(lake: Lake, table: Table, gone: list[str]) -> int | None:
 
 
 @contextmanager
-def _alone(lake: Lake, day: dt.date) -> Iterator[None]:
-    """No run of the date meanwhile: what it commits between the purge's read and write would be undone. LockedError if there is one."""
-    from filelock import Timeout
-
+def _alone(lock: Any, busy: str) -> Iterator[None]:
+    """No run meanwhile: what it writes between the purge's read and write would be undone. LockedError if there is one."""
     try:
-        with lake.lock(f"run-{day}", timeout=0):
+        with lock:
             yield
     except Timeout as error:
-        raise LockedError(f"a run is at work on {day} in {lake.root}; purge again when it has ended: what is done stays done") from error
+        raise LockedError(f"{busy}; purge again when it has ended: what is done stays done") from error
 
 
 def _renamed(rows: DataFrame, table: Table, gone: list[str]) -> DataFrame:

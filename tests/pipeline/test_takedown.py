@@ -17,6 +17,7 @@ from reelhouse import tables
 from reelhouse.errors import LockedError
 from reelhouse.lake import Lake
 from reelhouse.report.content import anchor_of, mention_of
+from reelhouse.schedule import nightly
 from reelhouse.takedown import pseudonym, purge, take_down
 from tests.jobs.small_lake import DAY, NEXT, SmallLake
 
@@ -122,6 +123,42 @@ def test_a_takedown_and_a_purge_remove_the_reports_that_show_or_name_the_video(s
     assert purge(small.lake, small.services.vectors)["reports"] == 1
     assert sorted(path.name for path in folder.iterdir()) == ["2026-01-03.html", "index.html"]
     assert "2026-01-04" not in (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_purge_takes_the_names_out_of_the_logs_of_scheduled_runs_unless_one_is_at_work(small):
+    folder = Path(small.lake.root) / "logs"
+    folder.mkdir(parents=True)
+    named = b"[bad_timestamp] manifest.csv:3: a\r\n/in/a.mp4 is no video; banana \xff stays\n"
+    (folder / f"{DAY}.log").write_bytes(named)
+    (folder / f"{NEXT}.log").write_bytes(b"banana\n")
+    old = (folder / f"{NEXT}.log").stat().st_mtime_ns
+    take_down(small.lake, small.services.vectors, "a", NEXT, "", "")
+    with (
+        nightly.only_one(folder / "schedule.lock", NEXT),
+        pytest.raises(LockedError, match=r"a scheduled run is at work in .*; purge again when it has ended"),
+    ):
+        purge(Lake(small.lake.spark, small.lake.root), small.services.vectors)
+    assert (folder / f"{DAY}.log").read_bytes() == named
+    assert purge(small.lake, small.services.vectors)["logs"] == 1
+    assert (folder / f"{DAY}.log").read_bytes() == (
+        b"[bad_timestamp] manifest.csv:3: (removed)\r\n/in/(removed).mp4 is no video; banana \xff stays\n"
+    )
+    assert ((folder / f"{NEXT}.log").read_bytes(), (folder / f"{NEXT}.log").stat().st_mtime_ns) == (b"banana\n", old)
+    assert sorted(path.name for path in folder.iterdir() if path.suffix != ".lock") == [f"{DAY}.log", f"{NEXT}.log"]
+    assert "logs" not in purge(small.lake, small.services.vectors)
+
+
+def test_where_no_lock_is_known_nothing_is_purged_while_a_job_may_be_at_work(small):
+    take_down(small.lake, small.services.vectors, "a", DAY, "", "")
+    lake = Lake(small.lake.spark, small.lake.root)
+    lake.is_local = False  # as an object store, where no file can be locked
+    lake.mark(f"{NEXT}-extract")
+    with pytest.raises(LockedError, match=rf"nothing was purged in .*: a job is at work there, .* \(extract of {NEXT}\)\. Wait"):
+        purge(lake, small.services.vectors)
+    assert arrivals(lake) == ["a", "b", "c"]
+    lake.unmark(f"{NEXT}-extract")
+    assert purge(lake, small.services.vectors)["bronze.video_arrivals"] == 1
+    assert arrivals(lake) == ["b", "c"]
 
 
 def added_since(path: str, version: int) -> list[dict]:

@@ -10,6 +10,12 @@ from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_lake, open_
 
 app = typer.Typer()
 
+# what became of what is no table
+_PURGED = {
+    "reports": "removed; `reelhouse report --date D` makes one anew without the video",
+    "logs": "of scheduled runs named a video and do so no longer",
+}
+
 
 @app.command()
 def delete(
@@ -41,8 +47,7 @@ def purge(conf: Conf = None, values: Set = None, root: Root = None) -> None:
 
     with open_pipeline(settings_of(conf, values, root)) as pipeline:
         for name, rows in purge_lake(pipeline.lake, pipeline.services.vectors).items():
-            what = "removed; `reelhouse report --date D` makes one anew without the video" if name == "reports" else "rows removed"
-            show.progress(f"{name}: {rows} {what}")
+            show.progress(f"{name}: {rows} {_PURGED.get(name, 'rows removed')}")
 
 
 @app.command()

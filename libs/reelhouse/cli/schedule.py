@@ -14,6 +14,7 @@ import typer
 from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_lake, settings_of
 from reelhouse.errors import LockedError, SettingsError, StorageError
 from reelhouse.oncall import Alert, Trouble, next_step, tell
+from reelhouse.schedule import LOCK, LOGS
 from reelhouse.settings import pair, plain_secrets
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def run(
     file = logs / f"{of_lake}{day}.log" if log else None
     minutes = settings.runs.wait_minutes if settings.runs.when_locked == "wait" else 0
     try:
-        with nightly.only_one(logs / f"{of_lake}schedule.lock", day, options, minutes) if log else nullcontext():
+        with nightly.only_one(logs / f"{of_lake}{LOCK}", day, options, minutes) if log else nullcontext():
             night = nightly.run_day(day, options, file)
     except (LockedError, StorageError) as error:  # no run began that could tell of it
         _tell_of(settings, day, f"{type(error).__name__}: {error}")
@@ -148,9 +149,9 @@ def _logs_of(settings: Settings) -> tuple[Path, str]:
 
     root = local_root(settings)
     if root and not settings.schedule.logs:
-        return root / "logs", ""
+        return root / LOGS, ""
     lake = str(root or settings.storage.root.rstrip("/"))
-    return Path(settings.schedule.logs or "logs").absolute(), f"{hashlib.sha256(lake.encode()).hexdigest()[:8]}-"
+    return Path(settings.schedule.logs or LOGS).absolute(), f"{hashlib.sha256(lake.encode()).hexdigest()[:8]}-"
 
 
 def _troubles(settings: Settings, day: dt.date) -> list[Trouble]:
