@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.benchmarks.bars import is_met
 from tests.benchmarks.machine import additions_a_second
 
 HERE = Path(__file__).parent
@@ -48,18 +49,27 @@ def main(names: list[str]) -> None:
         measured = {"day": str(dt.date.today()), "machine": machine()}
         figures |= {section: measured | {"rows": some} for section, some in of_section.items()}
         for row in rows:
-            print(f"   {row['name']}: {row['value']} {row['unit']} (bar: {row['bar'] or 'none'}) {row['note']}", flush=True)
+            print(f"   {row['name']}: {row['value']} {row['unit']} (bar: {_bar(row) or 'none'}) {row['note']}", flush=True)
         FIGURES.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n")
         RESULTS.write_text(page(figures))
 
 
 def page(figures: dict) -> str:
     lines = ["# Benchmarks", "", "Made by `make bench`; ratios are taken within one run. A bar is what the project promises.", ""]
+    held = [row for figure in figures.values() for row in figure["rows"] if row["bar"]]
+    missed = sum(not is_met(row["value"], row["bar"]) for row in held)
+    lines += [f"{missed} of {len(held)} bars {'is' if missed == 1 else 'are'} missed.", ""]
     for name, figure in sorted(figures.items()):
         lines += [f"## {name}", "", f"{figure['day']}, {figure['machine']}", "", "| figure | value | bar | |", "|---|---|---|---|"]
-        lines += [f"| {r['name']} | {r['value']} {r['unit']} | {r['bar'] or ''} | {r['note']} |" for r in figure["rows"]]
+        lines += [f"| {r['name']} | {r['value']} {r['unit']} | {_bar(r)} | {r['note']} |" for r in figure["rows"]]
         lines.append("")
     return "\n".join(lines)
+
+
+def _bar(row: dict) -> str:
+    if not row["bar"]:
+        return ""
+    return str(row["bar"]) if is_met(row["value"], row["bar"]) else f"{row['bar']}: **missed**"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 import bisect
 import functools
 import multiprocessing
-import os
 import statistics
 import tempfile
 import time
@@ -25,6 +24,7 @@ import onnxruntime
 
 from reelhouse import settings as settings_module
 from reelhouse.lake import start_session
+from reelhouse.scratch import cache_folder
 from reelhouse.video import extract_videos, frames_of
 from reelhouse.video.encoders import DEFAULT, encoder_file
 
@@ -83,12 +83,12 @@ def seconds_of(action: Callable[[], Any]) -> float:
     return time.perf_counter() - begin
 
 
-def materialise(wide: DataFrame) -> None:
-    wide.write.format("noop").mode("overwrite").save()
+def extract(arrivals: DataFrame, wanted: Any, cache: Path) -> None:
+    extract_videos(arrivals, wanted, cache).write.format("noop").mode("overwrite").save()
 
 
 def run() -> list[dict[str, Any]]:
-    cache = Path(os.environ.get("REELHOUSE_CACHE") or Path.home() / ".cache" / "reelhouse") / "encoders"
+    cache = cache_folder() / "encoders"
     model = str(encoder_file(DEFAULT, cache).path)
     files = sorted(str(p) for p in CLIPS.rglob("*") if p.suffix in (".mp4", ".mov", ".avi", ".mkv", ".webm"))
     loaded = settings_module.load(values={"spark.master": f"local[{PROCESSES}]", "spark.driver_memory": "1g"})
@@ -105,35 +105,27 @@ def run() -> list[dict[str, Any]]:
             encoded = sum(pool.map(functools.partial(bare_loop, model), work, chunksize=1))
             if encoded != len(chosen):
                 raise RuntimeError(f"the bare loop found {encoded} of {len(chosen)} frames: the comparison would not be fair")
-            bare, spark_seconds = [], []
+            ways = {"frames": plain, "sound": plain.model_copy(update={"audio": True}), "text": plain.model_copy(update={"ocr_frames": 1})}
+            extract(arrivals.limit(4), ways["text"], cache)  # loads the OCR models
+            seconds: dict[str, list[float]] = {way: [] for way in ("bare", *ways)}
             for _ in range(ROUNDS):
-                bare.append(seconds_of(lambda: pool.map(functools.partial(bare_loop, model), work, chunksize=1)))
-                spark_seconds.append(seconds_of(lambda: materialise(extract_videos(arrivals, plain, cache))))
-            audio = plain.model_copy(update={"audio": True})
-            ocr = plain.model_copy(update={"ocr_frames": 1})
-            materialise(extract_videos(arrivals.limit(4), ocr, cache))  # loads the OCR models
-            with_audio = min(seconds_of(lambda: materialise(extract_videos(arrivals, audio, cache))) for _ in range(2))
-            with_ocr = seconds_of(lambda: materialise(extract_videos(arrivals, ocr, cache)))
+                seconds["bare"].append(seconds_of(lambda: pool.map(functools.partial(bare_loop, model), work, chunksize=1)))
+                for way, wanted in ways.items():
+                    seconds[way].append(seconds_of(functools.partial(extract, arrivals, wanted, cache)))
         finally:
             spark.stop()
-    return _figures(len(files), len(chosen), bare, spark_seconds, with_audio, with_ocr)
+    return _figures(len(files), len(chosen), {way: statistics.median(found) for way, found in seconds.items()})
 
 
-def _figures(videos: int, frames: int, bare: list[float], spark: list[float], audio: float, ocr: float) -> list[dict[str, Any]]:
-    loop, job = statistics.median(bare), statistics.median(spark)
-    note = f"{frames} frames of {videos} clips, two processes, warm, median of {len(bare)}; OCR and sound off"
+def _figures(videos: int, frames: int, seconds: dict[str, float]) -> list[dict[str, Any]]:
+    loop, job = seconds["bare"], seconds["frames"]
+    note = f"{frames} frames of {videos} clips, two processes, warm, median of {ROUNDS}; OCR and sound off"
+    more = {what: round(1000 * (seconds[way] - job) / videos) for way, what in (("sound", "sound"), ("text", "OCR of one frame"))}
     return [
         {"name": "extract, share of the bare loop's frames/s", "value": round(loop / job, 2), "bar": ">= 0.7", "unit": "", "note": note},
         {"name": "extract", "value": round(frames / job, 1), "bar": None, "unit": "frames/s", "note": f"{job:.2f} s"},
         {"name": "bare loop", "value": round(frames / loop, 1), "bar": None, "unit": "frames/s", "note": f"{loop:.2f} s"},
-        {"name": "sound", "value": round(1000 * (audio - job) / videos), "bar": None, "unit": "ms a video more", "note": "two workers"},
-        {
-            "name": "OCR of one frame",
-            "value": round(1000 * (ocr - job) / videos),
-            "bar": None,
-            "unit": "ms a video more",
-            "note": "two workers",
-        },
+        *({"name": what, "value": ms, "bar": None, "unit": "ms a video more", "note": "two workers"} for what, ms in more.items()),
     ]
 
 
