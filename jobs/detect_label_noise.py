@@ -38,8 +38,9 @@ def inputs(run: Run) -> dict[str, str]:
 
 def build(
     labels: pd.DataFrame, ids: np.ndarray, vectors: np.ndarray, taxonomy: Taxonomy, features_version: str, settings: NoiseSettings
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(gold.loss_history, gold.label_noise), without data_date: one row each for every label that was judged.
+) -> tuple[pd.DataFrame, pd.DataFrame, float]:
+    """(gold.loss_history, gold.label_noise), without data_date: one row each for every label that was judged; the estimated share of
+    wrong ones among them, 0..1.
 
     labels: video_id, label_id, as `most_specific` gives them. ids (n,) str, sorted, vectors (n, d): the videos' vectors; labels of
     other videos are not judged. Raises what o2u_scores raises.
@@ -75,7 +76,7 @@ def build(
     judged = result.verdicts != ""
     worst_first = verdicts.sort_values(["score", "video_id"], ascending=[False, True], kind="stable")
     verdicts["rank_in_class"] = (worst_first.groupby("label_id").cumcount() + 1).astype(np.int32)
-    return history[judged], verdicts[judged]
+    return history[judged], verdicts[judged], result.noise_rate
 
 
 def main(run: Run) -> None:
@@ -97,7 +98,8 @@ def main(run: Run) -> None:
     reason = too_little(labels[labels["video_id"].isin(set(ids.tolist()))], settings)
     if reason:
         run.aside(reason)
-    history, verdicts = build(labels, ids, vectors, taxonomy, layout.id, settings)
+    history, verdicts, noise_rate = build(labels, ids, vectors, taxonomy, layout.id, settings)
+    run.metric("noise_rate", noise_rate)
     for verdict in (WRONG, HARD, CLEAN):
         run.metric(f"{verdict}_labels", int((verdicts["verdict"] == verdict).sum()))
     if len(verdicts) < len(labels):

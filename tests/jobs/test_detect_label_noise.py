@@ -78,6 +78,9 @@ def test_planted_wrong_labels_are_found_with_what_they_should_be_and_a_second_ru
         assert r.features_version == version
     assert np.mean([r.losses for r in history.values()], axis=0) == pytest.approx(np.zeros(18), abs=1e-5)
     counts = {f"{name}_labels": sum(r["verdict"] == name for r in rows.values()) for name in ("wrong", "hard", "clean")}
+    noise_rate = record.metrics.pop("noise_rate")
+    assert counts["wrong_labels"] <= round(noise_rate * VIDEOS)
+    assert noise_rate == pytest.approx(len(BAD) / VIDEOS, abs=0.03)
     assert record.metrics == counts
     assert record.note in (None, "")
 
@@ -182,9 +185,10 @@ def test_the_builder_leaves_out_labels_of_videos_without_a_vector_and_refuses_wh
     ids = np.array([f"v{i}" for i in range(10, 34)])
     vectors = np.eye(2, dtype=np.float32)[np.arange(24) % 2]
     given = frame(("a", "pets"), *((f"v{i}", ("pets", "sport")[i % 2]) for i in range(10, 34)), ("v15x", "pets"), ("z", "sport"))
-    history, noise = detect_label_noise.build(given, ids, vectors, tree, "x1", settings)
+    history, noise, noise_rate = detect_label_noise.build(given, ids, vectors, tree, "x1", settings)
     assert noise["video_id"].tolist() == history["video_id"].tolist() == ids.tolist()
     assert noise["verdict"].tolist() == ["clean"] * 24
+    assert noise_rate == 0
     assert noise["suggested_label_id"].isna().all()
     assert set(history["features_version"]) == {"x1"}
     assert history["losses"].map(len).tolist() == [18] * 24

@@ -29,12 +29,6 @@ def test_the_fit_is_that_of_scikit_learn(share: float, apart: float) -> None:
     assert got.upper(between) == pytest.approx(oracle.predict_proba(between[:, None])[:, 1], abs=0.02)
 
 
-def test_a_weight_that_is_known_is_kept() -> None:
-    got = two_normals(two_hills(0.2, 6.0), weight=0.2)
-    assert got.weight == 0.2
-    assert got.means == pytest.approx((0.0, 6.0), abs=0.15)
-
-
 def test_the_upper_probability_by_hand() -> None:
     mixture = Mixture(0.25, (0.0, 2.0), (1.0, 0.5))
     at = np.array([0.5, 1.0, 1.5])
@@ -57,17 +51,16 @@ def test_fewer_than_four_different_scores_have_no_upper_component(scores: list) 
     mixture = two_normals(np.array(scores))
     assert mixture.weight == 0
     assert mixture.upper(np.array([-10.0, 0.0, 10.0])).tolist() == [0, 0, 0]
-    assert two_normals(np.arange(10.0), weight=0).weight == 0
 
 
 NUMBERS = st.lists(st.floats(-1e3, 1e3).map(lambda v: round(v, 3)), min_size=4, max_size=60)
 
 
 @settings(max_examples=150, deadline=None)
-@given(NUMBERS, st.sampled_from([None, 0.1, 0.5]))
-def test_for_any_scores_the_probability_is_within_0_and_1_and_never_falls(values: list, weight: float | None) -> None:
+@given(NUMBERS)
+def test_for_any_scores_the_probability_is_within_0_and_1_and_never_falls(values: list) -> None:
     scores = np.array(values)
-    mixture = two_normals(scores, weight)
+    mixture = two_normals(scores)
     upper = mixture.upper(scores)
     order = np.argsort(scores, kind="stable")
     assert ((upper >= 0) & (upper <= 1)).all()

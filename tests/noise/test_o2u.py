@@ -12,7 +12,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 
 from reelhouse.errors import LabelError, VectorError
-from reelhouse.noise import CLEAN, HARD, WRONG, NoiseScores, o2u, o2u_scores
+from reelhouse.noise import CLEAN, HARD, WRONG, NoiseScores, neighbours, o2u, o2u_scores
 from reelhouse.noise.o2u import anchored_noise_rate
 
 FEW = {"folds": 3, "cycles": 1, "epochs_per_cycle": 2}  # for what does not depend on how well it learns
@@ -26,6 +26,15 @@ def planted(n: int, share: float, *, classes: int = 4, d: int = 16, apart: float
     x[np.arange(n), truth] += apart
     bad = draw.random(n) < share
     return x, np.where(bad, (truth + draw.integers(1, classes, n)) % classes, truth), truth
+
+
+def names(count: int) -> np.ndarray:
+    return np.array([f"v{row:04d}" for row in range(count)])
+
+
+def scored(x: np.ndarray, labels: np.ndarray, *, keys: np.ndarray | None = None, **options: int) -> NoiseScores:
+    """The scores of rows named by their number, or by `keys`."""
+    return o2u_scores(x, labels, keys=names(len(labels)) if keys is None else keys, **options)
 
 
 def same(one: NoiseScores, other: NoiseScores, order: np.ndarray | slice = slice(None)) -> bool:
@@ -49,7 +58,7 @@ def test_planted_wrong_labels_are_found_and_the_right_one_is_suggested(share: fl
     found = planted_count = right = suggested = 0
     for seed in range(4):
         x, labels, truth = planted(400, share, seed=seed)
-        result = o2u_scores(x, labels)
+        result = scored(x, labels)
         bad, wrong = labels != truth, result.verdicts == WRONG
         worst = np.argsort(-result.scores)[: bad.sum()]
         assert bad[worst].mean() > 0.95
@@ -66,7 +75,7 @@ def test_planted_wrong_labels_are_found_and_the_right_one_is_suggested(share: fl
 def test_where_all_labels_are_right_hardly_one_is_called_wrong() -> None:
     for seed in range(3):
         x, labels, _ = planted(400, 0.0, apart=4.0, seed=seed)
-        result = o2u_scores(x, labels)
+        result = scored(x, labels)
         assert (result.verdicts == WRONG).mean() <= 0.01
         assert (result.verdicts == CLEAN).mean() > 0.9
         assert result.noise_rate <= 0.01
@@ -77,7 +86,7 @@ def test_the_ranking_is_as_good_as_that_of_a_logistic_regression_by_cross_valida
     unit = (x - x.mean(axis=0)) / np.linalg.norm(x - x.mean(axis=0), axis=1, keepdims=True)
     held_out = cross_val_predict(LogisticRegression(C=3), unit, labels, cv=6, method="predict_proba")
     oracle = roc_auc_score(labels != truth, -held_out[np.arange(500), labels])
-    assert roc_auc_score(labels != truth, o2u_scores(x, labels).scores) > oracle - 0.01
+    assert roc_auc_score(labels != truth, scored(x, labels).scores) > oracle - 0.01
 
 
 def test_classes_of_very_different_sizes_are_judged_alike() -> None:
@@ -87,7 +96,7 @@ def test_classes_of_very_different_sizes_are_judged_alike() -> None:
     x[np.arange(490), truth] += 6
     labels = truth.copy()
     labels[[0, 1, 2, 3, 400, 401, 460, 461]] = [1, 1, 2, 2, 0, 2, 0, 1]
-    result = o2u_scores(x, labels)
+    result = scored(x, labels)
     bad = labels != truth
     assert set(np.argsort(-result.scores)[:8]) == set(np.flatnonzero(bad))
     assert (result.verdicts[~bad & (truth == 2)] != WRONG).all(), "rare and right"
@@ -98,7 +107,7 @@ def test_classes_of_very_different_sizes_are_judged_alike() -> None:
 
 def test_the_result_is_consistent_with_itself_and_with_scikit_learns_neighbours() -> None:
     x, labels, _ = planted(200, 0.2, classes=3, apart=4.0, seed=2)
-    result = o2u_scores(x, labels + 5)
+    result = scored(x, labels + 5)
     wrong = result.verdicts == WRONG
     assert set(result.verdicts.tolist()) <= {WRONG, HARD, CLEAN}
     assert 0 < wrong.sum() <= round(result.noise_rate * 200)
@@ -118,6 +127,16 @@ def test_the_result_is_consistent_with_itself_and_with_scikit_learns_neighbours(
     assert (result.neighbour_counts == counts.max(axis=1)).all()
     assert (result.neighbour_labels == counts.argmax(axis=1) + 5).all()
     assert (counts[wrong, labels[wrong]] <= counts[wrong, result.suggested[wrong] - 5]).all(), "neighbours don't defend the label"
+
+
+def test_where_only_some_rows_are_looked_at_as_neighbours_they_are_of_all_classes_however_the_rows_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(neighbours, "REFERENCE_MAX", 80)
+    x, labels, _ = planted(400, 0.0, seed=2)
+    keys = np.array([f"class-{label}-{row:03d}" for row, label in enumerate(labels)])  # in their order one class comes after the other
+    result = scored(x, labels, keys=keys, **FEW)
+    assert (result.neighbour_labels == labels).mean() > 0.95
 
 
 def test_a_label_that_its_neighbours_defend_is_hard_at_most() -> None:
@@ -182,12 +201,12 @@ def test_the_noise_rate_is_taken_from_all_rows_where_all_are_alike() -> None:
 def test_the_same_input_gives_the_same_result_and_is_not_changed() -> None:
     x, labels, _ = planted(150, 0.2, seed=1)
     kept_x, kept_labels = x.copy(), labels.copy()
-    first = o2u_scores(x, labels, **FEW)
+    first = scored(x, labels, **FEW)
     np.random.seed(99)  # the global seed must not matter
-    assert same(first, o2u_scores(x, labels, **FEW))
+    assert same(first, scored(x, labels, **FEW))
     assert (x == kept_x).all()
     assert (labels == kept_labels).all()
-    assert not same(first, o2u_scores(x, labels, seed=1, **FEW))
+    assert not same(first, scored(x, labels, seed=1, **FEW))
 
 
 @settings(max_examples=6, deadline=None)
@@ -196,32 +215,32 @@ def test_the_order_of_the_rows_has_no_influence(seed: int) -> None:
     x, labels, _ = planted(90, 0.2, seed=3)
     labels[::11] = -1
     order = np.random.default_rng(seed).permutation(90)
-    assert same(o2u_scores(x, labels, **FEW), o2u_scores(x[order], labels[order], **FEW), order)
+    assert same(scored(x, labels, **FEW), scored(x[order], labels[order], keys=names(90)[order], **FEW), order)
 
 
 def test_rows_that_are_named_keep_their_folds_when_the_last_bits_of_their_features_change() -> None:
     x, labels, _ = planted(90, 0.2, seed=3)
-    names = np.array([f"v{(row * 37) % 90:02d}" for row in range(90)])
-    first, moved = o2u_scores(x, labels, keys=names, **FEW), o2u_scores(np.nextafter(x, np.float32(9)), labels, keys=names, **FEW)
+    keys = np.array([f"v{(row * 37) % 90:02d}" for row in range(90)])
+    first, moved = scored(x, labels, keys=keys, **FEW), scored(np.nextafter(x, np.float32(9)), labels, keys=keys, **FEW)
     np.testing.assert_allclose(moved.losses, first.losses, atol=1e-3)
     order = np.random.default_rng(1).permutation(90)
-    assert same(first, o2u_scores(x[order], labels[order], keys=names[order], **FEW), order)
-    other = o2u_scores(x, labels, keys=names[::-1], **FEW)  # the names do decide
+    assert same(first, scored(x[order], labels[order], keys=keys[order], **FEW), order)
+    other = scored(x, labels, keys=keys[::-1], **FEW)  # the names do decide
     assert np.abs(other.losses - first.losses).max() > 0.01
 
 
 def test_the_names_of_the_classes_have_no_influence_but_on_the_names() -> None:
     x, labels, truth = planted(300, 0.2, seed=4)
-    names = np.array([3, 70, 71, 900])
-    result = o2u_scores(x, names[labels])
+    classes = np.array([3, 70, 71, 900])
+    result = scored(x, classes[labels])
     wrong = result.verdicts == WRONG
-    assert (result.suggested[wrong] == names[truth[wrong]]).mean() > 0.9
+    assert (result.suggested[wrong] == classes[truth[wrong]]).mean() > 0.9
     assert (labels != truth)[wrong].mean() > 0.9
 
 
 def test_the_length_of_the_vectors_and_a_common_shift_hardly_matter() -> None:
     x, labels, truth = planted(300, 0.2, seed=5)
-    plain, moved = o2u_scores(x, labels), o2u_scores(x * 1000 + 5000, labels)
+    plain, moved = scored(x, labels), scored(x * 1000 + 5000, labels)
     assert np.corrcoef(plain.scores, moved.scores)[0, 1] > 0.98
     assert roc_auc_score(labels != truth, moved.scores) > 0.99
 
@@ -232,7 +251,8 @@ def test_the_length_of_the_vectors_and_a_common_shift_hardly_matter() -> None:
 def test_masked_labels_and_classes_that_are_too_small_are_left_out_and_change_nothing() -> None:
     x, labels, _ = planted(120, 0.1, classes=3, seed=6)
     extra = np.random.default_rng(1).standard_normal((6, 16)).astype(np.float32)
-    more = o2u_scores(np.concatenate([extra, x]), np.concatenate([[-1, -1, -1, -1, 8, 8], labels]), **FEW)
+    keys = np.concatenate([[f"w{row}" for row in range(6)], names(120)])
+    more = scored(np.concatenate([extra, x]), np.concatenate([[-1, -1, -1, -1, 8, 8], labels]), keys=keys, **FEW)
     assert more.verdicts[:6].tolist() == [""] * 6
     for name in ("scores", "suggestion_confidence", "loss_ratios", "losses"):
         assert np.isnan(getattr(more, name)[:6]).all()
@@ -240,7 +260,7 @@ def test_masked_labels_and_classes_that_are_too_small_are_left_out_and_change_no
         assert (getattr(more, name)[:6] == -1).all()
     assert (more.verdicts[6:] != "").all()
     assert np.isfinite(more.scores[6:]).all()
-    assert same(more, o2u_scores(x, labels, **FEW), slice(6, None))
+    assert same(more, scored(x, labels, **FEW), slice(6, None))
 
 
 def test_the_minimum_per_class_decides_which_classes_are_judged() -> None:
@@ -249,9 +269,9 @@ def test_the_minimum_per_class_decides_which_classes_are_judged() -> None:
     for minimum, judged in [(5, None), (4, [0, 1]), (3, [0, 1]), (2, [0, 1, 2]), (1, [0, 1, 2])]:
         if judged is None:
             with pytest.raises(LabelError):
-                o2u_scores(x, labels, minimum_per_class=minimum, **FEW)
+                scored(x, labels, minimum_per_class=minimum, **FEW)
             continue
-        result = o2u_scores(x, labels, minimum_per_class=minimum, **FEW)
+        result = scored(x, labels, minimum_per_class=minimum, **FEW)
         assert sorted(set(labels[result.verdicts != ""].tolist())) == judged, "one label alone can't be held out"
 
 
@@ -263,9 +283,9 @@ def test_any_labels_are_judged_or_refused_by_name_even_with_equal_or_zero_vector
     large = [c for c in range(4) if (labels == c).sum() >= 3]
     if len(large) < 2:
         with pytest.raises(LabelError):
-            o2u_scores(x, labels, **FEW)
+            scored(x, labels, **FEW)
         return
-    result = o2u_scores(x, labels, **FEW)
+    result = scored(x, labels, **FEW)
     judged = np.isin(labels, large)
     assert ((result.verdicts != "") == judged).all()
     assert (np.isfinite(result.scores) == judged).all()
@@ -278,11 +298,11 @@ def test_any_labels_are_judged_or_refused_by_name_even_with_equal_or_zero_vector
 def test_too_few_classes_are_refused_by_name() -> None:
     x, _, _ = planted(20, 0.0)
     with pytest.raises(LabelError, match="labels of at least two classes, 3 or more of each, are needed; 1 such class is there"):
-        o2u_scores(x, np.array([0] * 18 + [1] * 2))
+        scored(x, np.array([0] * 18 + [1] * 2))
     with pytest.raises(LabelError, match="0 such class is there"):
-        o2u_scores(x, np.full(20, -1))
+        scored(x, np.full(20, -1))
     with pytest.raises(LabelError, match="0 such class is there"):
-        o2u_scores(np.zeros((0, 4), np.float32), np.zeros(0, int))
+        scored(np.zeros((0, 4), np.float32), np.zeros(0, int))
 
 
 @pytest.mark.filterwarnings("ignore:overflow")
@@ -292,10 +312,10 @@ def test_a_value_that_is_not_finite_is_refused_with_its_row(value: float) -> Non
     x = x.astype(np.float64)
     x[[7, 9], 3] = value
     with pytest.raises(VectorError, match=r"features of row 7 hold NaN or an infinite value \(2 such rows\)"):
-        o2u_scores(x, labels)
+        scored(x, labels)
 
 
 @pytest.mark.parametrize(("features", "labels"), [((20,), 20), ((20, 3), 19), ((20, 2, 2), 20)])
 def test_shapes_that_do_not_fit_are_refused_by_name(features: tuple, labels: int) -> None:
     with pytest.raises(VectorError, match=r"features must be \(n, d\) and labels \(n,\), got"):
-        o2u_scores(np.zeros(features), np.zeros(labels, int))
+        scored(np.zeros(features), np.zeros(labels, int))

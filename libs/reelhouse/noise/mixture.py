@@ -40,24 +40,21 @@ class Mixture:
         return out
 
 
-def two_normals(scores: np.ndarray, weight: float | None = None) -> Mixture:
+def two_normals(scores: np.ndarray) -> Mixture:
     """Fit by expectation-maximisation, started from the halves below and above the middle of the range of the central 98%.
 
-    scores: (n,) finite. weight: share of the upper component where it is known, else it is fitted too. Fewer than 4 different
-    values, or weight 0, give an upper component of weight 0. Deterministic.
+    scores: (n,) finite; fewer than 4 different values give an upper component of weight 0. Deterministic.
     """
     spread = float(scores.std()) if len(scores) else 0.0
-    if len(np.unique(scores)) < 4 or weight == 0:
+    if len(np.unique(scores)) < 4:
         mean = float(scores.mean()) if len(scores) else 0.0
         return Mixture(0.0, (mean, mean), (max(spread, 1e-9), max(spread, 1e-9)))
     floor = _DEVIATION_MIN * spread
     low, high = np.quantile(scores, [0.01, 0.99])
-    start = (low + high) / 2 if weight is None else np.quantile(scores, 1 - weight)
-    upper = (scores > start).astype(np.float64)
-    mixture = _moments(scores, upper, floor, weight)
+    mixture = _moments(scores, (scores > (low + high) / 2).astype(np.float64), floor)
     for _ in range(_ROUNDS):
         before = mixture
-        mixture = _moments(scores, _responsibility(mixture, scores), floor, weight)
+        mixture = _moments(scores, _responsibility(mixture, scores), floor)
         if abs(mixture.weight - before.weight) < 1e-6 and abs(mixture.means[1] - before.means[1]) < 1e-6 * spread:
             break
     return mixture
@@ -69,17 +66,16 @@ def _responsibility(mixture: Mixture, scores: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(np.clip(low + np.log1p(-weight) - high - np.log(weight), -700, 700)))
 
 
-def _moments(scores: np.ndarray, upper: np.ndarray, floor: float, weight: float | None) -> Mixture:
+def _moments(scores: np.ndarray, upper: np.ndarray, floor: float) -> Mixture:
     means, deviations = [], []
     for part in (1 - upper, upper):
         total = max(part.sum(), 1e-9)
         mean = float((part * scores).sum() / total)
         means.append(mean)
         deviations.append(max(float(np.sqrt((part * (scores - mean) ** 2).sum() / total)), floor))
-    fixed = weight is not None
-    weight = float(upper.mean()) if weight is None else weight
+    weight = float(upper.mean())
     if means[0] > means[1]:
-        return Mixture(weight if fixed else 1 - weight, (means[1], means[0]), (deviations[1], deviations[0]))
+        return Mixture(1 - weight, (means[1], means[0]), (deviations[1], deviations[0]))
     return Mixture(weight, (means[0], means[1]), (deviations[0], deviations[1]))
 
 

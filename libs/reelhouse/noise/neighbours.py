@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 # Beyond so many rows neighbours are looked for among so many only: all pairs of 280,000 rows would take hours.
@@ -9,26 +11,40 @@ REFERENCE_MAX = 50_000
 _BLOCK = 1024
 
 
-def nearest(unit: np.ndarray, count: int) -> np.ndarray:
-    """Indices (n, min(count, n - 1)) of the nearest other rows by cosine, nearest first, ties by index.
+def reference_rows(keys: np.ndarray) -> np.ndarray:
+    """Indices (min(n, REFERENCE_MAX),), ascending, of the rows that neighbours are looked for among: those of least hash of their key,
+    so that they are as good as drawn at random, the same on each machine, and most stay the same when rows are added.
 
-    unit: (n, d) float32, rows of length 1. Exact up to REFERENCE_MAX rows; beyond, among the first REFERENCE_MAX rows only (the
-    caller's order is by content, so these are as good as drawn at random).
+    keys: (n,) str, no two alike.
+    """
+    if len(keys) <= REFERENCE_MAX:
+        return np.arange(len(keys))
+    digests = b"".join(hashlib.blake2b(str(key).encode("utf-8", "surrogatepass"), digest_size=8).digest() for key in keys)
+    return np.sort(np.argsort(np.frombuffer(digests, "<u8"), kind="stable")[:REFERENCE_MAX])
+
+
+def nearest(unit: np.ndarray, count: int, reference: np.ndarray) -> np.ndarray:
+    """Indices (n, count) of the nearest other rows among `reference` by cosine, nearest first, ties by index.
+
+    unit: (n, d) float32, rows of length 1. reference: (r,) ascending indices, as `reference_rows` gives them: all rows where they are
+    few. Where r is not larger than count, there are r - 1 neighbours.
     """
     n = len(unit)
-    reference = unit[:REFERENCE_MAX]
+    among = unit[reference]
     count = max(min(count, len(reference) - 1), 0)
+    place = np.full(n, -1)  # of each row in the reference
+    place[reference] = np.arange(len(reference))
     found = np.empty((n, count), np.int64)
     for start in range(0, n, _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, n))
-        similar = unit[rows] @ reference.T  # (block, reference)
-        own = rows < len(reference)
-        similar[np.flatnonzero(own), rows[own]] = -np.inf
+        similar = unit[rows] @ among.T  # (block, r)
+        own = place[rows] >= 0
+        similar[np.flatnonzero(own), place[rows[own]]] = -np.inf
         if not count:
             continue
         top = _largest(similar, count)
         order = np.argsort(-np.take_along_axis(similar, top, axis=1), axis=1, kind="stable")
-        found[rows] = np.take_along_axis(top, order, axis=1)
+        found[rows] = reference[np.take_along_axis(top, order, axis=1)]
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from reelhouse.errors import LabelError, VectorError
 from reelhouse.noise.cycles import held_out_losses
 from reelhouse.noise.mixture import two_normals
-from reelhouse.noise.neighbours import nearest, votes
+from reelhouse.noise.neighbours import nearest, reference_rows, votes
 
 WRONG, HARD, CLEAN = "wrong", "hard", "clean"
 NEIGHBOURS = 10
@@ -48,7 +47,7 @@ def o2u_scores(
     features: np.ndarray,
     labels: np.ndarray,
     *,
-    keys: np.ndarray | None = None,
+    keys: np.ndarray,
     seed: int = 0,
     folds: int = 6,
     cycles: int = 3,
@@ -58,9 +57,8 @@ def o2u_scores(
     """Find labels that are likely wrong.
 
     features: (n, d), frozen vectors of any length. labels: (n,) integers, -1 = masked. Classes with fewer than
-    `minimum_per_class` labels are left out. keys: (n,) what names a row, no two alike; without them rows are told apart by what they
-    hold, and then a feature's last bit can deal the rows to other folds. Result: NoiseScores, in the order of the rows; the order
-    itself has no influence.
+    `minimum_per_class` labels are left out. keys: (n,) str, what names a row, no two alike; they deal the rows to folds. Result:
+    NoiseScores, in the order of the rows; the order itself has no influence.
     Raises VectorError naming the first row that is not finite, LabelError when fewer than two classes can be judged.
 
     Source: O2U-Net (Huang, Qu, Jia and Zhao, ICCV 2019): pre-train, then cycles of the learning rate from high to low
@@ -72,7 +70,7 @@ def o2u_scores(
     """
     features, labels = _checked(features, labels)
     rows = _judged(labels, max(minimum_per_class, 2))
-    order = rows[_by_content(features[rows], labels[rows]) if keys is None else np.argsort(keys[rows], kind="stable")]
+    order = rows[np.argsort(keys[rows], kind="stable")]
     classes, given = np.unique(labels[order], return_inverse=True)
     if len(classes) < 2:
         raise LabelError(
@@ -86,7 +84,7 @@ def o2u_scores(
     own, best_other, other = _own_and_best_other(probabilities, given)
     odds = np.log(best_other + 1e-6) - np.log(own + 1e-6)
     scores = losses.mean(axis=1, dtype=np.float64) + ODDS_SHARE * odds
-    counts = votes(nearest(unit, NEIGHBOURS), given, len(classes))
+    counts = votes(nearest(unit, NEIGHBOURS, reference_rows(keys[order])), given, len(classes))
     verdicts, rate = _verdicts(scores, odds, given, other, probabilities, counts)
     wrong = verdicts == WRONG
     confidence = np.clip(best_other / np.maximum(1 - own, 1e-6), 0, 1)
@@ -178,12 +176,6 @@ def _judged(labels: np.ndarray, minimum: int) -> np.ndarray:
     """Rows that are not masked and whose class has `minimum` labels."""
     values, which, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     return np.flatnonzero((labels >= 0) & (sizes[which] >= minimum)) if len(values) else np.zeros(0, np.int64)
-
-
-def _by_content(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """An order of rows that follows from what they hold, so that shuffling the input changes nothing."""
-    keys = [hashlib.blake2b(row.tobytes() + label.tobytes(), digest_size=12).digest() for row, label in zip(features, labels, strict=True)]
-    return np.argsort(np.array(keys, "S12"), kind="stable") if keys else np.zeros(0, np.int64)
 
 
 def _centred_unit(features: np.ndarray) -> np.ndarray:
