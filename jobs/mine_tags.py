@@ -19,11 +19,10 @@ from reelhouse import tables
 from reelhouse.errors import SettingsError
 from reelhouse.run import Run
 from reelhouse.sections import TagSettings
-from reelhouse.tags import Proposal, Review, Tag, find_by_patterns, fold_library, mine_patterns, normal_form
+from reelhouse.tags import Proposal, Review, Tag, find_by_patterns, fold_library, mine_patterns, normal_form, score_phrases
 from reelhouse.tags.counting import count_ngrams
 from reelhouse.tags.frames import documents, hashtag_videos
 from reelhouse.tags.library import last_decisions, tags_of
-from reelhouse.tags.phrases import score_phrases
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -28,7 +28,6 @@ class NgramCounts:
     document: np.ndarray  # (p,) int64: document of each place
     documents: int
     levels: list[Level]
-    minimum_count: int
     maximum_tokens: int
 
     def tokens_of(self, length: int) -> list[tuple[str, ...]]:
@@ -49,7 +48,7 @@ def count_ngrams(documents: Iterable[Sequence[str]], *, minimum_count: int, maxi
     for length in range(1, maximum_tokens + 2):
         keys = corpus if length == 1 else _extended(levels[-1], levels[0], length)
         levels.append(_level(keys, minimum_count))
-    return NgramCounts(words, corpus, document, number, levels, minimum_count, maximum_tokens)
+    return NgramCounts(words, corpus, document, number, levels, maximum_tokens)
 
 
 def _encoded(documents: Iterable[Sequence[str]]) -> tuple[list[str], np.ndarray, np.ndarray, int]:

@@ -34,9 +34,7 @@ def generalised(tokens: Sequence[str]) -> Iterator[str]:
             yield " ".join([*tokens[:slot], word_class(token), *tokens[slot + 1 :]])
 
 
-def mine_patterns(
-    counts: NgramCounts, known_phrases: Collection[str], *, support_min: int = SUPPORT_MIN, precision_min: float = PRECISION_MIN
-) -> pd.DataFrame:
+def mine_patterns(counts: NgramCounts, known_phrases: Collection[str]) -> pd.DataFrame:
     """Patterns that known tags follow and whose phrases in the corpus are often known.
 
     known_phrases: normal forms; those of one token teach nothing. Returns pattern, support (known tags that follow it), matches
@@ -46,21 +44,21 @@ def mine_patterns(
     import pandas as pd
 
     support = Counter(p for phrase in set(known_phrases) for p in set(generalised(tokenize(phrase))))
-    wanted = {pattern for pattern, number in support.items() if number >= support_min}
+    wanted = {pattern for pattern, number in support.items() if number >= SUPPORT_MIN}
     matched: dict[str, set[str]] = {pattern: set() for pattern in wanted}
     for _, _, tokens in _ngrams(counts):
         for pattern in wanted.intersection(generalised(tokens)):
             matched[pattern].add(joined(tokens))
     known = set(known_phrases)
     rows = [(p, support[p], len(found), len(found & known) / len(found)) for p, found in matched.items() if found]
-    table = pd.DataFrame([r for r in rows if r[3] >= precision_min], columns=["pattern", "support", "matches", "precision"])
+    table = pd.DataFrame([r for r in rows if r[3] >= PRECISION_MIN], columns=["pattern", "support", "matches", "precision"])
     return table.sort_values(["precision", "support", "pattern"], ascending=[False, False, True], ignore_index=True)
 
 
 def find_by_patterns(counts: NgramCounts, patterns: pd.DataFrame, leave_out: Collection[str]) -> pd.DataFrame:
     """Phrases of the corpus that follow a pattern and are not in `leave_out`, best first.
 
-    Columns as of mine_phrases, and pattern. score: of its patterns the largest (known + 1) / (matches + 2), so that a pattern
+    Columns as of score_phrases, and pattern. score: of its patterns the largest (known + 1) / (matches + 2), so that a pattern
     with few matches is trusted less; ties go to the first pattern by name.
     """
     import pandas as pd

@@ -6,12 +6,12 @@ and Liu et al., "Mining Quality Phrases from Massive Text Corpora", SIGMOD 2015,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reelhouse.tags.counting import NgramCounts, count_ngrams
+from reelhouse.tags.counting import NgramCounts
 from reelhouse.tags.forms import STOP_WORDS, joined
 
 if TYPE_CHECKING:
@@ -28,12 +28,10 @@ FEATURES = (
 )  # fmt: skip
 
 
-def mine_phrases(
-    documents: Iterable[Sequence[str]], known_phrases: Collection[str], *, minimum_count: int = 5, maximum_tokens: int = 5, seed: int
-) -> pd.DataFrame:
-    """Frequent phrases of 2 to maximum_tokens tokens with a quality score, best first.
+def score_phrases(counts: NgramCounts, known_phrases: Collection[str], *, seed: int, minimum_count: int) -> pd.DataFrame:
+    """Phrases of two tokens or more that are there minimum_count times, with a quality score, best first.
 
-    documents: token lists (reelhouse.text.tokenize); a token without letter or digit separates. known_phrases: normal forms.
+    minimum_count: no less than that of the counts; what is rarer still shows how complete a phrase is. known_phrases: normal forms.
     Returns columns phrase, tokens (tuple), score in 0..1, count, document_count, features (dict), examples (first three
     documents). With fewer than ten known phrases among the candidates the score is unsupervised: the geometric mean of
     the ranks (0..1) of cohesion (pmi), freedom (the smaller branching entropy) and completeness, and 0 with a stop word at an edge.
@@ -42,13 +40,7 @@ def mine_phrases(
     Departures from AutoPhrase: no part-of-speech guided segmentation and so no re-estimated counts (section 4.2); no
     single-word phrases (section 4.4); sub- and super-phrase ratios stand in for its completeness by segmentation.
     """
-    counts = count_ngrams(documents, minimum_count=minimum_count, maximum_tokens=maximum_tokens)
-    return score_phrases(counts, known_phrases, seed=seed)
-
-
-def score_phrases(counts: NgramCounts, known_phrases: Collection[str], *, seed: int, minimum_count: int = 0) -> pd.DataFrame:
-    """mine_phrases on counts already made; minimum_count may be above that of the counts."""
-    table = _candidates(counts, max(minimum_count, counts.minimum_count))
+    table = _candidates(counts, minimum_count)
     if len(table):
         matrix = table[list(FEATURES)].to_numpy(float)
         is_known = table["phrase"].isin(set(known_phrases)).to_numpy()
