@@ -62,10 +62,10 @@ class Finding:
     mend: str = ""
 
 
-def examine(settings: Settings, *, thorough: bool = False, lock: Path = LOCK) -> Iterator[Finding]:
+def examine(settings: Settings, *, thorough: bool = False) -> Iterator[Finding]:
     """Everything, in the order of a day's needs. thorough: the bytes of every file of every table too."""
     yield from java_and_jars()
-    yield from versions(lock)
+    yield from versions(LOCK)
     yield from launcher(settings)
     yield from space(settings)
     yield from machine(settings)

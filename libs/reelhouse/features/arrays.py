@@ -69,21 +69,21 @@ def as_lists(matrix: np.ndarray) -> pa.ListArray:
     return pa.ListArray.from_arrays(ends, pa.array(matrix.ravel()))
 
 
-def to_numpy(frame: DataFrame, column: str = "vector") -> tuple[np.ndarray, np.ndarray]:
+def to_numpy(frame: DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Collects vectors to this machine: (ids, matrix), ids (n,) str sorted, matrix (n, d) float32 in the same order.
 
     An empty frame gives shapes (0,) and (0, 0). VectorError names the first video whose vector is null, not finite or of
     another length than the others. Callers bound the number of rows.
     """
-    table = frame.select("video_id", F.col(column).cast("array<float>").alias("vector")).toArrow().sort_by("video_id").combine_chunks()
+    table = frame.select("video_id", F.col("vector").cast("array<float>").alias("vector")).toArrow().sort_by("video_id").combine_chunks()
     ids = np.array(table["video_id"].to_pylist(), dtype=str)
     if not len(ids):
         return ids, np.zeros((0, 0), np.float32)
     lengths = np.array([-1 if n is None else n for n in table["vector"].combine_chunks().value_lengths().to_pylist()])
     dimension = int(np.bincount(lengths[lengths >= 0]).argmax()) if (lengths >= 0).any() else 0
-    _refuse(ids, lengths != dimension, f"has no vector of {dimension} values like the others in {column}")
+    _refuse(ids, lengths != dimension, f"has no vector of {dimension} values like the others in vector")
     matrix = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(len(ids), dimension)
-    _refuse(ids, ~np.isfinite(matrix).all(axis=1), f"has values in {column} that are null or not finite")
+    _refuse(ids, ~np.isfinite(matrix).all(axis=1), "has values in vector that are null or not finite")
     return ids, matrix
 
 

@@ -203,9 +203,7 @@ class VectorStore:
 
     # -- search
 
-    def search(
-        self, kind: str, version: str, vector: Sequence[float] | bytes, k: int, exclude: Iterable[str] = (), where: str = ""
-    ) -> list[tuple[str, float]]:
+    def search(self, kind: str, version: str, vector: Sequence[float] | bytes, k: int, where: str = "") -> list[tuple[str, float]]:
         """The k nearest (video_id, score), best first: cosine for embeddings (larger is nearer), Hamming bits for hashes.
 
         where: a filter made by schema.only. VectorError if the vector is none, NotFoundError without the collection.
@@ -220,20 +218,16 @@ class VectorStore:
                 f"{name} was being filled when that was cut off, and holds a part of the videos. "
                 "`reelhouse daily` for the newest day, or `reelhouse vectors load`, fills it anew"
             )
-        left_out = set(exclude)
         query = schema.vector_of(kind, vector, "(the query)")
-        limit = min(k + len(left_out), K_MAX)
+        limit = min(k, K_MAX)
         parameters = schema.search_parameters(kind, self._index if self.is_server else None, limit)
         named = {"limit": limit, "filter": where, "output_fields": ["video_id"], "search_params": {"params": parameters}, **STRONG}
         (hits,) = self.call("search", name, data=[query], **named)
-        found = [(id_of(hit["entity"]["video_id"]), float(hit["distance"])) for hit in hits]
-        return [(i, score) for i, score in found if i not in left_out][:k]
+        return [(id_of(hit["entity"]["video_id"]), float(hit["distance"])) for hit in hits]
 
-    def similar(
-        self, version: str, vector: Sequence[float], k: int, exclude: Iterable[str] = (), where: str = ""
-    ) -> list[tuple[str, float]]:
+    def similar(self, version: str, vector: Sequence[float], k: int, where: str = "") -> list[tuple[str, float]]:
         """The k videos with the nearest embeddings: (video_id, cosine), best first."""
-        return self.search(EMBEDDING, version, vector, k, exclude, where)
+        return self.search(EMBEDDING, version, vector, k, where)
 
     # -- what readers see, on a server
 
