@@ -45,9 +45,11 @@ def test_every_video_of_kuairec_arrives_and_gets_its_label(kuairec: Pipeline, sh
     labelled = {
         r.video_id for r in kuairec.lake.read(tables.LABELS).where("source = 'manifest' AND answer = 1").select("video_id").collect()
     }
-    not_taken = {r.video_id for r in kuairec.lake.read(tables.QUARANTINE).where("job = 'import_labels'").select("video_id").collect()}
-    assert labelled == classed - not_taken
-    assert len(not_taken) <= 5
+    refused_labels = kuairec.lake.read(tables.QUARANTINE).where("job = 'import_labels'").select("video_id", "rule").collect()
+    # a line break in the caption cut their rows off, so that their category reads "//"
+    cut_off = ("kuairec-1378", "kuairec-1613", "kuairec-6331")
+    assert sorted((r.video_id, r.rule) for r in refused_labels) == [(video, "unknown_label") for video in cut_off]
+    assert labelled == classed - set(cut_off)
 
 
 def test_kuairecs_model_beats_the_most_frequent_class_on_videos_it_did_not_see(kuairec: Pipeline):
