@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyspark.sql import Row
 
@@ -27,6 +27,7 @@ from reelhouse.tags.library import last_decisions, tags_of
 if TYPE_CHECKING:
     import pandas as pd
 
+T = TypeVar("T")
 KNOWN_VIDEOS = 2  # a hashtag on so many videos counts as a known phrase
 ACTIVE_VIDEOS = 3  # a hashtag on so many videos (or tags.minimum_count, if that is less) becomes an active tag
 
@@ -104,20 +105,32 @@ def main(run: Run) -> None:
     hashtags = hashtag_videos(texts, KNOWN_VIDEOS, settings.texts_max)
     if len(hashtags) == settings.texts_max:
         run.note(f"tags.texts_max: only {len(hashtags)} hashtags count as known phrases, those on most videos")
-    reviews = [Review(r.event_id, r.phrase, r.decision, r.reviewed_at) for r in run.upto(tables.TAG_REVIEWS).collect()]
+    told = _held(run.upto(tables.TAG_REVIEWS).limit(settings.library_max + 1).collect(), tables.TAG_REVIEWS, settings)
+    reviews = [Review(r.event_id, r.phrase, r.decision, r.reviewed_at) for r in told]
     phrases = known(hashtags, [*_known_file(settings), *(tree.name(label) for label in tree.ids)], reviews)
     run.progress("counting phrases")
     rows = documents(texts, settings.texts_max).collect()
     if len(rows) == settings.texts_max:
         run.note(f"tags.texts_max: only {len(rows)} texts were counted, those of the smallest hash of video_id")
     candidates, patterns = build(rows, phrases, settings, seed=run.seed)
-    previous = tags_of(r.asDict() for r in run.previous(tables.TAG_LIBRARY).collect())
-    library = next_library(previous, candidates, hashtags, reviews, settings, run.date)
+    before = _held(run.previous(tables.TAG_LIBRARY).limit(settings.library_max + 1).collect(), tables.TAG_LIBRARY, settings)
+    previous = tags_of(r.asDict() for r in before)
+    library = _held(next_library(previous, candidates, hashtags, reviews, settings, run.date), tables.TAG_LIBRARY, settings)
     _publish(run, tables.TAG_CANDIDATES, candidates)
     _publish(run, tables.TAG_PATTERNS, patterns)
     _publish(run, tables.TAG_LIBRARY, [vars(tag) for tag in library])
     run.metric("known_phrases", len(phrases))
     run.metric("active_tags", sum(tag.state == "active" for tag in library))
+
+
+def _held(rows: list[T], table: tables.Table, settings: TagSettings) -> list[T]:
+    """The rows, if they are no more than may be held; else a SettingsError, before anything is written."""
+    if len(rows) > settings.library_max:
+        raise SettingsError(
+            f"{table.name} has more than tags.library_max = {settings.library_max:,} rows, and mine_tags holds them on one machine: set it "
+            "higher if the driver's memory allows (about 1 GB a million), and tags.daily_candidates lower so that fewer are added"
+        )
+    return rows
 
 
 def _publish(run: Run, table: tables.Table, rows: list[dict[str, Any]]) -> None:

@@ -147,6 +147,7 @@ class TagSettings(Section):
     daily_candidates: Positive
     known_phrases: str
     texts_max: Positive
+    library_max: Positive
 
 
 class TrainingSettings(Section):

@@ -124,3 +124,19 @@ def test_a_day_without_any_text_writes_an_empty_library(spark, tmp_path):
     lake = SmallLake(spark, tmp_path / "warehouse")
     lake.do(mine_tags)
     assert [lake.rows(t) for t in (tables.TAG_CANDIDATES, tables.TAG_PATTERNS, tables.TAG_LIBRARY)] == [[], [], []]
+
+
+def test_more_tags_or_reviews_than_one_machine_may_hold_are_refused_before_anything_is_written(spark, tmp_path):
+    lake = SmallLake(spark, tmp_path, tags__minimum_count=2, tags__library_max=2)
+    words = ["美食", "旅行", "独处"]
+    texts(lake, {f"v{n}": ("", words[:2]) for n in range(3)})
+    lake.do(mine_tags)
+    assert sorted(library(lake)) == sorted(words[:2]), "as many as may be held"
+    texts(lake, {f"w{n}": ("", words) for n in range(3)}, NEXT)
+    said = r"gold\.tag_library has more than tags\.library_max = 2 rows, and mine_tags holds them on one machine: set it higher"
+    with pytest.raises(SettingsError, match=said):
+        lake.do(mine_tags, NEXT)
+    assert lake.rows(tables.TAG_LIBRARY, NEXT) == []
+    reviews(lake, [(word, "accept") for word in words], NEXT)
+    with pytest.raises(SettingsError, match=r"bronze\.tag_reviews has more than tags\.library_max = 2 rows"):
+        lake.do(mine_tags, NEXT)
