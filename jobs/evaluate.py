@@ -1,7 +1,7 @@
 """Judge the day's candidate against the champion on the frozen evaluation rows, slice by slice, and promote it if all gates hold.
 
 Reads   gold.training_snapshots, gold.training_examples (the day), silver.features, silver.text_features, silver.videos (as of the day),
-        ops.promotions (before the day; what people decided also on it), the model registry
+        gold.sample_batch, gold.active_batch, ops.promotions (before the day; what people decided also on it), the model registry
 Writes  gold.evaluations, gold.comparisons, one day, replaced whole; ops.promotions, what the gates decided on the day; the model's card
 Rerun   safe: the same inputs give the same rows; what people decided stays
 Launch  reelhouse job evaluate --date 2026-01-02

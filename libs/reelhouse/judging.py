@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -52,7 +53,7 @@ def judge(run: Run, snapshot: SnapshotFacts, versions: Sequence[str]) -> Judged:
     if left_out:
         run.note(f"{left_out:,} evaluation rows were left out: gates.rows_max is {run.settings.gates.rows_max:,}")
     held_out = run.keep(held_out)
-    facts = facts_of(held_out, run.upto(tables.VIDEOS))
+    facts = facts_of(held_out, run.upto(tables.VIDEOS), drawn_at_random(run))
     scored = {version: scores(run, held_out, version, snapshot) for version in dict.fromkeys(versions)}
     counts = train_counts(examples, len(snapshot.label_ids))
     about = scored[versions[0]][["video_id", "truth"]].merge(facts, on="video_id", how="left", validate="1:1")
@@ -101,11 +102,21 @@ def train_counts(examples: DataFrame, classes: int) -> list[int]:
     return [found.get(i, 0) for i in range(classes)]
 
 
-def facts_of(held_out: DataFrame, videos: DataFrame) -> pd.DataFrame:
-    """video_id, targets, has_<modality>, first_day (None where silver.videos does not know the video) of each evaluation row."""
+def drawn_at_random(run: Run) -> DataFrame:
+    """video_id of every video that was handed out for labelling before the day because it was drawn at random, once each."""
+    is_drawn = (F.col("task") == run.settings.training.task) & F.col("is_random")
+    batches = (run.before(table).where(is_drawn).select("video_id") for table in (tables.SAMPLE_BATCH, tables.ACTIVE_BATCH))
+    return reduce(DataFrame.unionByName, batches).distinct()
+
+
+def facts_of(held_out: DataFrame, videos: DataFrame, drawn: DataFrame) -> pd.DataFrame:
+    """video_id, targets, has_<modality>, first_day (None where silver.videos does not know the video), is_random (whether `drawn` has
+    it) of each evaluation row."""
     first = videos.groupBy("video_id").agg(F.min("data_date").alias("first_day"))
     has = [F.coalesce(F.array_max(f"{m}_mask") > 0, F.lit(False)).alias(f"has_{m}") for m in MODALITIES]
-    facts: pd.DataFrame = held_out.select("video_id", "targets", *has).join(first, on="video_id", how="left").toPandas()
+    chance = drawn.select("video_id", F.lit(True).alias("is_random"))
+    rows = held_out.select("video_id", "targets", *has).join(first, on="video_id", how="left").join(chance, on="video_id", how="left")
+    facts: pd.DataFrame = rows.withColumn("is_random", F.coalesce("is_random", F.lit(False))).toPandas()
     return facts
 
 

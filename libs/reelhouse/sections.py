@@ -171,7 +171,9 @@ class TrainingSettings(Section):
 
 class GateSettings(Section):
     accuracy_drop_max: Share
-    drop_max_by_slice: dict[Literal["all", "head", "mid", "tail", "without_visual", "without_audio", "without_text", "newest"], Share]
+    drop_max_by_slice: dict[
+        Literal["all", "head", "mid", "tail", "without_visual", "without_audio", "without_text", "newest", "random"], Share
+    ]
     slice_rows_min: Count
     confidence: Annotated[float, Field(gt=0, lt=1)]
     resamples: Positive

@@ -23,6 +23,7 @@ from tests.turns import JOBS
 
 TURN = (JOBS, 115)
 
+BEFORE = dt.date(2026, 1, 1)
 THIRD, FOURTH, TENTH, LATE = (dt.date(2026, 1, day) for day in (4, 5, 10, 20))
 
 
@@ -68,11 +69,19 @@ def figures(lake, date):
     return {(r.model_version, r.slice, r.metric): (r.value, r.rows) for r in lake.rows(tables.EVALUATIONS, date)}
 
 
+def drawn(video, *, is_random=True, task="category"):
+    return {"video_id": video, "task": task, "rank": 1, "reason": "r", "is_random": is_random}
+
+
 @pytest.fixture(scope="module")
 def days(spark, tmp_path_factory):
     """On DAY a model was trained on 90 videos and evaluated."""
     days = Days(spark, tmp_path_factory.mktemp("lake"))
     lake = days.lake().plant(90)
+    lake.write(tables.SAMPLE_BATCH, [drawn(f"v{n:03d}", is_random=n % 3 == 0) for n in range(40)], BEFORE)
+    lake.write(tables.ACTIVE_BATCH, [drawn(f"v{n:03d}") for n in range(60, 80)], BEFORE)
+    lake.write(tables.ACTIVE_BATCH, [drawn(f"v{n:03d}", task="other") for n in range(40, 60)], BEFORE, task="other")
+    lake.write(tables.SAMPLE_BATCH, [drawn(f"v{n:03d}") for n in range(80, 90)], DAY)  # nobody can have answered yet
     for job in (build_training_set, train):
         lake.do(job)
     days.record = lake.do(evaluate)
@@ -99,7 +108,10 @@ def test_the_first_model_is_promoted_on_figures_that_are_its_own(days):
     assert got[days.first, "all", "macro_recall"][0] == pytest.approx(np.mean([right[truth == c].mean() for c in set(truth)]))
     assert got[days.first, "all", "log_loss"][0] == pytest.approx(loss.mean(), abs=1e-5)
     assert got[days.first, "without_text", "accuracy"] == (pytest.approx(right[without].mean()), without.sum())
-    assert {name for _, name, _ in got} == {"all", "head", "mid", "tail", "without_text"}
+    by_chance = {f"v{n:03d}" for n in (*range(0, 40, 3), *range(60, 80))}
+    chosen = np.array([r.video_id in by_chance for r in held_out])
+    assert got[days.first, "random", "accuracy"] == (pytest.approx(right[chosen].mean()), chosen.sum())
+    assert {name for _, name, _ in got} == {"all", "head", "mid", "tail", "without_text", "random"}
     assert sum(got[days.first, third, "accuracy"][1] for third in ("head", "mid", "tail")) == len(held_out)
     train_classes = [np.argmax(r.targets) for r in lake.rows(tables.TRAINING_EXAMPLES) if r.split == "train"]
     baseline = (truth == np.bincount(train_classes, minlength=4).argmax()).mean()

@@ -19,6 +19,7 @@ def scored():
             "has_visual": [True] * 5,
             "has_audio": [False] * 5,
             "has_text": [True, False, True, True, False],
+            "is_random": [False, True, False, True, False],
         }
     )
 
@@ -26,7 +27,7 @@ def scored():
 def test_slices_by_hand():
     slices = slices_of(scored(), [50, 3, 10], DAYS)
     assert {name: "".join(np.array(list("abcde"))[rows]) for name, rows in slices.items()} == {
-        "all": "abcde", "head": "ab", "mid": "de", "tail": "c", "without_text": "be", "newest": "de",
+        "all": "abcde", "head": "ab", "mid": "de", "tail": "c", "without_text": "be", "newest": "de", "random": "bd",
     }  # fmt: skip
 
 
@@ -34,6 +35,8 @@ def test_without_all_first_days_and_without_rows_slices_are_left_out():
     assert "newest" not in slices_of(scored(), [1, 1, 1], {"a": DAYS["a"]})
     assert "newest" not in slices_of(scored(), [1, 1, 1], dict.fromkeys("abcde", DAYS["a"]))
     assert slices_of(scored().iloc[:0], [1, 1, 1], {}) == {}
+    assert "random" not in slices_of(scored().assign(is_random=False), [1, 1, 1], DAYS)
+    assert slices_of(scored().assign(is_random=True), [1, 1, 1], DAYS)["random"].all(), "that all are drawn at random is worth knowing"
 
 
 def test_two_classes_have_a_head_and_a_middle():

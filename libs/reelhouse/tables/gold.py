@@ -239,7 +239,7 @@ EVALUATIONS = Table(
     "A metric of a model on a slice of its frozen evaluation set.",
     columns=[
         _model_version(),
-        column("slice", "string", "all, head, mid, tail, without_visual, without_audio, without_text, newest", nullable=False),
+        column("slice", "string", "all, head, mid, tail, without_visual, without_audio, without_text, newest, random", nullable=False),
         column("metric", "string", "accuracy, macro_recall or log_loss", nullable=False),
         column("value", "double", "value of the metric", sameness="inexact"),
         column("rows", "bigint", "rows of the slice", nullable=False),

@@ -236,7 +236,7 @@ MODEL_COMPARISON = View(
     columns={
         "data_date": "day of the evaluation (UTC)",
         "model_version": "which model",
-        "slice": "all, head, mid, tail, without_visual, without_audio, without_text, newest",
+        "slice": "all, head, mid, tail, without_visual, without_audio, without_text, newest, random",
         "metric": "accuracy, macro_recall or log_loss",
         "value": "value of the metric",
         "rows": "rows of the slice",

@@ -13,11 +13,14 @@ _NEWEST_SHARE = 0.2
 
 
 def slices_of(rows: pd.DataFrame, train_counts: Sequence[int], first_seen: Mapping[str, object]) -> dict[str, np.ndarray]:
-    """Slice name -> (n,) bool. rows: video_id, truth (index of the class), has_visual, has_audio, has_text. Empty slices are left out.
+    """Slice name -> (n,) bool. rows: video_id, truth (index of the class), has_visual, has_audio, has_text, is_random. Empty slices are
+    left out.
 
     head, mid, tail: thirds of the classes by their training rows, most first (ties by the order of classes). without_<modality>: rows
     that lack it, unless all do. newest: the latest days on which videos first came that hold at least a fifth of the rows, unless
-    that is all rows; left out when first_seen (video_id -> date) does not know all videos.
+    that is all rows; left out when first_seen (video_id -> date) does not know all videos. random: rows whose video was drawn for
+    labelling at random (is_random): the others came with a label or were chosen as typical or hard, so that only accuracy on these
+    is an unbiased estimate of that on all videos.
     """
     order = np.argsort(-np.asarray(train_counts), kind="stable")
     third = {int(label): min(2, 3 * i // len(order)) for i, label in enumerate(order)}
@@ -29,7 +32,8 @@ def slices_of(rows: pd.DataFrame, train_counts: Sequence[int], first_seen: Mappi
     if len(rows) and dates.notna().all():
         limit = dates.sort_values(ascending=False, kind="stable").iloc[max(0, int(np.ceil(_NEWEST_SHARE * len(dates))) - 1)]
         slices["newest"] = (dates >= limit).to_numpy(bool)
-    whole = {"all", "head", "mid", "tail"}
+    slices["random"] = rows["is_random"].to_numpy(bool)
+    whole = {"all", "head", "mid", "tail", "random"}
     return {name: chosen for name, chosen in slices.items() if chosen.any() and (name in whole or not chosen.all())}
 
 
