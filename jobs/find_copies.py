@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +51,8 @@ def build(
     A video that came again today is judged anew, and its earlier membership doesn't count. Videos without frames to compare never
     leave Spark: each is a group of its own. Of more than settings.rows_max others only the latest earlier ones are compared, besides
     those of the day; of a day with more than that, those of least hash of video_id, and the rest is taken for no copies. `note` is told.
+    What is not compared stays on Spark too, besides the first member of each group that is: the driver holds no more than two rows
+    for each of settings.rows_max, however large a group is.
     keep: holds what is used more than once (Run.keep); by default it is computed again.
     """
     arrived = known_videos.groupBy("video_id").agg(F.min("data_date").alias("arrived"))
@@ -63,11 +64,20 @@ def build(
     if left_out:
         note(f"{left_out:,} videos of the day were not compared: copies.rows_max is {settings.rows_max:,}")
     of_day = compared.toPandas()
-    earlier = _latest(known, of_day, known_copies.join(videos, on="video_id", how="left_semi"), settings.rows_max, note)
-    collected = in_order_of_arrival(earlier, of_day, date)
-    rows = regroup(collected, _fetch_vectors(features, collected["video_id"].to_numpy(str)), settings)
-    alone = today.join(compared.select("video_id"), on="video_id", how="left_anti")
-    return _to_rows(videos, rows).unionByName(_alone(alone))
+    room = max(settings.rows_max - len(of_day), 0)
+    latest: pd.DataFrame = known.orderBy(F.desc("arrived"), F.desc("video_id")).limit(room + 1).toPandas()
+    all_fit = len(latest) <= room
+    if not all_fit:
+        known, latest = keep(known), latest[:room]
+        note(f"{known.count() - room:,} earlier videos were not compared: copies.rows_max is {settings.rows_max:,}")
+        latest = pd.concat([latest, _firsts_beside(latest, _firsts(known))])
+    collected = in_order_of_arrival(latest, of_day, date)
+    grouped = regroup(collected, _fetch_vectors(features, collected["video_id"].to_numpy(str)), settings)
+    alone = _alone(today.join(compared.select("video_id"), on="video_id", how="left_anti"))
+    rows = changed(grouped)
+    if all_fit:
+        return _to_rows(videos, rows).unionByName(alone)
+    return _to_rows(videos, rows[rows["is_new"]]).unionByName(changed_on_spark(known, grouped)).unionByName(alone)
 
 
 def main(run: Run) -> None:
@@ -89,25 +99,19 @@ _HAS_FRAMES = "size(coalesce(frame_hashes, array())) > 0"
 _STATE = ["video_id", "copy_group", "matched_video_id", "hash_distance", "vector_similarity"]
 
 
-def _latest(known: DataFrame, today: pd.DataFrame, again: DataFrame, rows_max: int, note: Callable[[str], None]) -> pd.DataFrame:
-    """The latest of the earlier videos that are compared, and those whose group may change with theirs; all where they fit.
+def _firsts(known: DataFrame) -> DataFrame:
+    """copy_group and the member of it that arrived first, ties by video_id: first_arrived, first_id."""
+    firsts = known.groupBy("copy_group").agg(F.min(F.struct("arrived", "video_id")).alias("first"))
+    return firsts.select("copy_group", F.col("first.arrived").alias("first_arrived"), F.col("first.video_id").alias("first_id"))
 
-    again: earlier rows of videos that came again today.
-    """
-    room = max(rows_max - len(today), 0)
-    order = known.orderBy(F.desc("arrived"), F.desc("video_id"))
-    latest = order.limit(room + 1).toPandas()
-    if len(latest) <= room:
-        return latest
-    note(f"{known.count() - room:,} earlier videos were not compared: copies.rows_max is {rows_max:,}")
-    present = known.select(F.col("video_id").alias("there")).union(again.select("video_id"))
-    without_match = known.join(present, on=F.col("matched_video_id") == F.col("there"), how="left_anti").where(
-        "matched_video_id IS NOT NULL"
-    )
-    without_first = known.join(present, on=F.col("copy_group") == F.col("there"), how="left_anti")
-    touched = order.limit(room), without_match, without_first, again
-    groups = reduce(lambda a, b: a.union(b), (rows.select("copy_group") for rows in touched)).distinct()
-    return known.join(groups, on="copy_group", how="left_semi").select(*known.columns).toPandas()
+
+def _firsts_beside(latest: pd.DataFrame, firsts: DataFrame) -> pd.DataFrame:
+    """The first member of each group in `latest` that is not in it itself: it decides what a group is called, and is not compared."""
+    groups = firsts.sparkSession.createDataFrame([(group,) for group in latest["copy_group"].unique()], "copy_group string")
+    found: pd.DataFrame = firsts.join(groups, on="copy_group", how="left_semi").toPandas()
+    found = found.rename(columns={"first_id": "video_id", "first_arrived": "arrived"})
+    found["frame_hashes"] = None
+    return found[~found["video_id"].isin(latest["video_id"])].reindex(columns=latest.columns)
 
 
 def in_order_of_arrival(known: pd.DataFrame, today: pd.DataFrame, date: dt.date) -> pd.DataFrame:
@@ -124,7 +128,7 @@ def in_order_of_arrival(known: pd.DataFrame, today: pd.DataFrame, date: dt.date)
 
 
 def regroup(collected: pd.DataFrame, fetch: Callable[[np.ndarray], np.ndarray], settings: CopySettings) -> pd.DataFrame:
-    """Of `in_order_of_arrival` the rows to write: today's, and earlier ones whose group changed or whose match is gone.
+    """The rows of `in_order_of_arrival` with the group that each is in now, found_group, and its match, if it was found now.
     fetch: row numbers -> vectors."""
     ids, is_new = collected["video_id"].to_numpy(object), collected["is_new"].to_numpy(bool)
     result = copy_groups(
@@ -140,11 +144,49 @@ def regroup(collected: pd.DataFrame, fetch: Callable[[np.ndarray], np.ndarray], 
     rows.loc[found, "matched_video_id"] = ids[result.matched[found]]
     rows.loc[found, "hash_distance"] = result.distances[found]
     rows.loc[found, "vector_similarity"] = result.similarities[found]
-    lost = _lost_matches(rows)
+    return rows.assign(found_now=found)
+
+
+def changed(grouped: pd.DataFrame) -> pd.DataFrame:
+    """Of `regroup` the rows to write: today's, and earlier ones whose group changed or whose match is gone."""
+    rows, lost = grouped.copy(), _lost_matches(grouped)
     rows.loc[lost, "matched_video_id"] = None
     rows.loc[lost, ["hash_distance", "vector_similarity"]] = np.nan
-    changed = rows[is_new | lost | (rows["found_group"] != rows["copy_group"])]
-    return changed.assign(copy_group=changed["found_group"]).sort_values("video_id", ignore_index=True)
+    rows = rows[rows["is_new"] | lost | (rows["found_group"] != rows["copy_group"])]
+    return rows.assign(copy_group=rows["found_group"]).sort_values("video_id", ignore_index=True)
+
+
+def changed_on_spark(known: DataFrame, grouped: pd.DataFrame) -> DataFrame:
+    """What `changed` is to earlier videos, for all of `known`, of which `grouped` holds some: a group of those goes over to where they
+    went, any other is called by its first member."""
+    spark, old, new = known.sparkSession, grouped[~grouped["is_new"]], grouped[grouped["is_new"]]
+    went = old[["copy_group", "found_group"]].drop_duplicates()
+    went_to = spark.createDataFrame(list(went.itertuples(index=False, name=None)), "copy_group string, went_to string")
+    columns = ["video_id", "matched_video_id", "hash_distance", "vector_similarity"]
+    matches = list(old.loc[old["found_now"], columns].itertuples(index=False, name=None))
+    found = spark.createDataFrame(matches, "video_id string, now_id string, now_distance double, now_similarity double")
+    is_now = F.col("now_id").isNotNull()
+    rows = (
+        known.join(_firsts(known), on="copy_group", how="inner")
+        .join(went_to, on="copy_group", how="left")
+        .join(found, on="video_id", how="left")
+        .select(
+            "video_id", "copy_group", "frame_hashes", F.coalesce("went_to", "first_id").alias("found_group"),
+            F.coalesce("now_id", "matched_video_id").alias("matched_video_id"),
+            F.when(is_now, F.col("now_distance")).otherwise(F.col("hash_distance")).alias("hash_distance"),
+            F.when(is_now, F.col("now_similarity")).otherwise(F.col("vector_similarity")).alias("vector_similarity"),
+        )
+    )  # fmt: skip
+    of_today = spark.createDataFrame(
+        list(new[["video_id", "found_group"]].itertuples(index=False, name=None)), "there string, its_group string"
+    )
+    group_of = rows.select(F.col("video_id").alias("there"), F.col("found_group").alias("its_group")).unionByName(of_today)
+    rows = rows.join(group_of, on=F.col("matched_video_id") == F.col("there"), how="left")
+    is_first, stays = F.col("found_group") == F.col("video_id"), F.col("its_group").eqNullSafe(F.col("found_group"))
+    lost = F.col("matched_video_id").isNotNull() & (is_first | ~stays)
+    kept = [F.when(~lost, F.col(name)).alias(name) for name in columns[1:]]
+    rows = rows.where(lost | (F.col("found_group") != F.col("copy_group")))
+    return rows.select("video_id", F.col("found_group").alias("copy_group"), *kept, "frame_hashes")
 
 
 def _compared(frame: pd.DataFrame, limit: int) -> list[np.ndarray]:

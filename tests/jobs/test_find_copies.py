@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from jobs import find_copies
-from jobs.find_copies import build, in_order_of_arrival, regroup
+from jobs.find_copies import build, changed, in_order_of_arrival, regroup
 from reelhouse import tables
 from reelhouse.sections import CopySettings
 from tests.jobs.small_lake import SmallLake
@@ -95,7 +95,7 @@ def regrouped(today, vectors, known=(), *, settings=SETTINGS, again=()):
     )
     collected = in_order_of_arrival(before, new, DAY)
     fetch = lambda rows: np.array([vectors.get(v, [0.0, 0.0]) for v in collected["video_id"][rows]]).reshape(-1, 2)  # noqa: E731
-    rows = regroup(collected, fetch, settings)
+    rows = changed(regroup(collected, fetch, settings))
     rows["frame_hashes"] = [h.tolist() for h in rows["frame_hashes"]]
     return [tuple(None if not isinstance(v, list) and pd.isna(v) else v for v in r) for r in rows[NAMES].itertuples(index=False)]
 
@@ -208,7 +208,7 @@ def test_beyond_rows_max_the_oldest_are_not_compared_but_keep_their_rows():
     assert [(r[0], r[1]) for r in got] == [("a", "a"), ("b", "k2")]
 
 
-def test_beyond_rows_max_only_the_groups_concerned_are_collected_and_the_rows_are_the_same(day, monkeypatch):
+def test_beyond_rows_max_only_what_is_compared_and_the_firsts_of_its_groups_are_collected_and_the_rows_are_the_same(day, monkeypatch):
     known = [
         ("k1", "k1", None, None, None, [P]), ("k2", "k1", "k1", 0.0, 1.0, [P]),  # not concerned
         ("k3", "k3", None, None, None, [R]), ("k9", "k3", "k3", 0.0, 1.0, [R]),  # k9 is compared, so k3 may be renamed with it
@@ -226,9 +226,28 @@ def test_beyond_rows_max_only_the_groups_concerned_are_collected_and_the_rows_ar
     monkeypatch.setattr(find_copies, "in_order_of_arrival", lambda *a: seen.append(a[0]) or order(*a))
     got = day.build(today, vectors, [*known, *again], settings=settings, note=notes.append)
     assert got == wanted
-    assert sorted(seen[0]["video_id"]) == ["k3", "k4", "k5", "k6", "k7", "k9", "m1", "m2"]
+    assert sorted(seen[0]["video_id"]) == ["k3", "k9", "m1", "m2"]
+    assert [h is None for h in seen[0].sort_values("video_id")["frame_hashes"]] == [True, False, False, False], "k3 is not compared"
     assert notes == ["8 earlier videos were not compared: copies.rows_max is 5"]
     assert [r[:2] for r in got] == [("a", "k3"), ("k4", "k4"), ("k5", "k4"), ("k7", "k6"), ("m0", "m0"), ("m1", "m1"), ("m2", "m1")]
+
+
+def test_beyond_rows_max_a_merge_renames_the_members_that_are_not_compared(day):
+    known = [
+        ("k1", "k1", None, None, None, [P]), ("k8", "k1", "k1", 0.0, 1.0, [P]),
+        ("k2", "k2", None, None, None, [R]), ("k3", "k2", "k2", 0.0, 1.0, [R]), ("k9", "k2", "k3", 1.0, 0.9, [R]),
+        ("k4", "k4", None, None, None, [Q]), ("k5", "k4", "k4", 0.0, 1.0, [Q]),
+    ]  # fmt: skip
+    today, vectors = {"a": [P, R]}, dict.fromkeys([r[0] for r in known] + ["a"], X)
+    settings = SETTINGS.model_copy(update={"rows_max": 3})
+    got = day.build(today, vectors, known, settings=settings)
+    assert got == regrouped(today, vectors, known, settings=settings)
+    assert got == [
+        ("a", "k1", "k8", 0.0, pytest.approx(1.0), [P, R]),
+        ("k2", "k1", None, None, None, [R]),
+        ("k3", "k1", "k2", 0.0, 1.0, [R]),
+        ("k9", "k1", "a", 0.0, pytest.approx(1.0), [R]),
+    ]
 
 
 def test_of_a_day_with_more_videos_the_rest_is_alone_and_is_compared_another_day(day):

@@ -119,6 +119,25 @@ def test_the_guard_stops_a_job_that_collects_more(limited, lake):
         everything.do(find_copies)
 
 
+def test_a_group_of_copies_of_any_size_gets_another_name_without_going_over_the_driver(limited, tmp_path):
+    lake = SmallLake(limited, tmp_path, **FITTING)
+    first, rest, shown = IDS[0], sorted(IDS[1:]), 0x0F0F_0F0F_0F0F_0F0F
+    lake.write(tables.VIDEOS, [{"video_id": v, "status": "ok", "has_audio": False} for v in rest])  # the first was taken down
+    lake.write(tables.COPIES, [{"video_id": v, "copy_group": first, "matched_video_id": first, "frame_hashes": [shown]} for v in IDS])
+    lake.write(tables.VIDEOS, [{"video_id": "new", "status": "ok", "has_audio": False}], NEXT)
+    frame = {"frame_index": 0, "timestamp_seconds": 0.0, "jpeg": picture(), "perceptual_hash": shown}
+    lake.write(tables.FRAMES, [{"video_id": "new", **frame}], NEXT)
+    lake.write(tables.FEATURES, [_features(v, "visual", "v1", np.ones((1, 6))) for v in rest])
+    lake.write(tables.FEATURES, [_features("new", "visual", "v1", np.ones((1, 6)))], NEXT)
+    lake.do(find_copies, NEXT)
+    written = limited.read.format("delta").load(lake.lake.path(tables.COPIES)).where(f"data_date = '{NEXT}'")
+    by_name = {r.copy_group: r["count"] for r in written.groupBy("copy_group").count().collect()}
+    assert by_name == {rest[0]: VIDEOS}, "all that are left, and the new one"
+    assert written.where(f"video_id = 'new' AND matched_video_id = '{rest[-99]}'").count() == 1, "the first of those compared"
+    assert written.where(f"matched_video_id = '{first}'").count() == 0
+    lake.services.close()
+
+
 TAKEN_IN = (ingest, import_labels, extract)
 OF_PLANTED = (
     clean_text, embed_text, find_copies, fold_labels, sample_by_density, detect_label_noise, mine_tags, tag_videos, build_training_set,
