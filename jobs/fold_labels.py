@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 def inputs(run: Run) -> dict[str, str]:
     """Versions of the label trees as of the day: which labels exclude each other, and what others became."""
-    return {f"taxonomy {task}": tree.version for task, tree in _trees(run).items()}
+    return {f"taxonomy {task}": tree.version for task, tree in run.taxonomies().items()}
 
 
 def main(run: Run) -> None:
-    settings, trees = run.settings.labels, _trees(run)
+    settings, trees = run.settings.labels, run.taxonomies()
     events = run.upto(tables.LABEL_EVENTS)
     shared = run.keep(shared_videos(events, trees))
     crowds: dict[str, Crowd] = {}
@@ -63,7 +63,3 @@ def _publish_agreement(run: Run, shared: DataFrame, trees: dict[str, Taxonomy], 
             run.metric(f"alpha_{row['task']}", row["alpha"])
     schema = tables.LABEL_AGREEMENT.spark_schema("data_date")
     run.publish(tables.LABEL_AGREEMENT, run.spark.createDataFrame([tuple(row[name] for name in schema.names) for row in rows], schema))
-
-
-def _trees(run: Run) -> dict[str, Taxonomy]:
-    return {task: run.taxonomy(task) for task in type(run.settings.taxonomy).model_fields}

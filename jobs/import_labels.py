@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def inputs(run: Run) -> dict[str, str]:
     """Content of every delivered file and the versions of the label trees: what the day's rows depend on besides tables."""
-    return _inputs(_files(run), _trees(run))
+    return _inputs(_files(run), run.taxonomies())
 
 
 def build_events(
@@ -49,7 +49,7 @@ def build_events(
 def main(run: Run) -> None:
     from pyspark.sql import functions as F
 
-    files, trees = _files(run), _trees(run)
+    files, trees = _files(run), run.taxonomies()
     for name, value in _inputs(files, trees).items():
         run.input(name, value)
     unfinished = [file.batch for file in files if file.is_unfinished]
@@ -107,10 +107,6 @@ def _told(run: Run, kind: LineKind) -> DataFrame:
 
 def _files(run: Run) -> list[DeliveredFile]:
     return delivered_files(run.settings.sources.deliveries, run.settings.sources.inbox, run.date)
-
-
-def _trees(run: Run) -> dict[str, Taxonomy]:
-    return {task: run.taxonomy(task) for task in type(run.settings.taxonomy).model_fields}
 
 
 def _inputs(files: list[DeliveredFile], trees: dict[str, Taxonomy]) -> dict[str, str]:

@@ -123,6 +123,10 @@ class Run:
         """The label tree of a task as of the run's date."""
         return self._services.taxonomy(task).as_of(self.date)
 
+    def taxonomies(self) -> dict[str, Taxonomy]:
+        """The label trees of all tasks as of the run's date, by task."""
+        return {task: self.taxonomy(task) for task in type(self.settings.taxonomy).model_fields}
+
     def metric(self, name: str, value: float) -> None:
         self.record.metrics[name] = float(value)
 
