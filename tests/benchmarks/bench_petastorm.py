@@ -27,8 +27,8 @@ from reelhouse.features import Layout, Part
 from reelhouse.lake import Lake, start_session
 from reelhouse.training import reading
 from reelhouse.training.fit import SnapshotFacts, fit
-from reelhouse.training.ranks import OneRank
 from reelhouse.video import audio
+from tests.training.one_rank import OneRank
 
 DAY, SNAPSHOT = dt.date(2026, 1, 2), "0123456789ab"
 ROWS, FILES, CLASSES = 4000, 4, 20

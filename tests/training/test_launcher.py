@@ -16,7 +16,7 @@ from reelhouse.training import reading
 from reelhouse.training.fit import SnapshotFacts, fit
 from reelhouse.training.launcher import Launch, launcher_of, run_ranks
 from reelhouse.training.loop import Trainer
-from reelhouse.training.ranks import OneRank
+from tests.training.one_rank import OneRank
 from tests.training.planted import plan_of, write_snapshot
 
 LAUNCHERS = ["horovod", "torch"]

@@ -9,7 +9,7 @@ from reelhouse.models import load
 from reelhouse.models.inference import run_model
 from reelhouse.training import reading
 from reelhouse.training.loop import Feed, Trainer, _schedule
-from reelhouse.training.ranks import OneRank
+from tests.training.one_rank import OneRank
 from tests.training.planted import plan_of, write_snapshot
 
 

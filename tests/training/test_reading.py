@@ -3,7 +3,7 @@ import pytest
 
 from reelhouse.errors import TrainingError
 from reelhouse.training import reading
-from reelhouse.training.ranks import OneRank
+from tests.training.one_rank import OneRank
 from tests.training.planted import LAYOUT, write_snapshot
 
 
