@@ -37,6 +37,8 @@ frame.addEventListener("load", async () => {
 })
 </script>"""
 VIDEO_ID = "document.getElementById('ids').textContent.split(' ')[0]"
+BAR = "(bar => [bar.getAttribute('aria-valuenow'), bar.getAttribute('aria-valuemax'), bar.firstElementChild.style.width])" \
+    "(document.querySelector('[role=progressbar]'))"  # fmt: skip
 STATE = f"[{VIDEO_ID}, document.getElementById('counts').textContent, document.getElementById('chosen').textContent]"
 
 
@@ -87,7 +89,7 @@ def test_a_queue_is_labelled_by_keyboard_alone(videos, tmp_path):
         ["key", "/"], ["find", "面"], ["see", STATE], ["key", "Enter"], ["see", STATE],
         ["see", "document.getElementById('title').textContent"], ["see", "document.images.length"],
         ["key", "ArrowRight"], ["see", VIDEO_ID], ["key", "ArrowLeft"], ["see", VIDEO_ID],
-        ["key", "x"], ["key", "Enter"], ["see", STATE], ["key", "u"], ["see", STATE],
+        ["key", "x"], ["key", "Enter"], ["see", STATE], ["see", BAR], ["key", "u"], ["see", STATE], ["see", BAR],
         ["key", "Enter"], ["key", "Enter"], ["see", "document.getElementById('wait-title').textContent"],
     ]  # fmt: skip
     seen, lines = driven(videos, tmp_path, steps)
@@ -102,7 +104,9 @@ def test_a_queue_is_labelled_by_keyboard_alone(videos, tmp_path):
         "v3",
         "v2",
         ["v4", "3 of 4 answered", "Chosen: 美食/烘焙"],
+        ["3", "4", "75%"],
         ["v3", "2 of 4 answered", "Chosen: 美食/烘焙"],
+        ["2", "4", "50%"],
         "All done",
     ]
     assert [(line["video_id"], line["label"], line["answer"]) for line in lines] == [

@@ -21,13 +21,13 @@ from reelhouse.labels import Taxonomy
 from reelhouse.labels.exchange import read_answers
 from reelhouse.labels.lines import EXPORTS, LABELS, parse_line
 from tests.jobs.small_lake import DAY
-from tests.labelling.planted import AT, BLUE, RED, TREES, jpeg, question, text_alone
+from tests.labelling.planted import AT, BLUE, MOVED, RED, TREES, jpeg, question, text_alone
 
 ODD = 'v/../"odd" <&> #1 猫.mp4'
 
 
-def exported(videos, folder, form="label-studio", at=AT):
-    return export_queue(videos, TREES, DAY, form, folder / "out & in", folder / "inbox", at)
+def exported(videos, folder, form="label-studio", at=AT, trees=TREES):
+    return export_queue(videos, trees, DAY, form, folder / "out & in", folder / "inbox", at)
 
 
 def content_of(folder):
@@ -194,6 +194,18 @@ def test_a_suggestion_that_the_tree_lost_is_left_out(tmp_path):
     (task,) = json.loads(done.tasks[0].read_text(encoding="utf-8"))
     assert task["predictions"][0]["result"][0]["value"] == {"taxonomy": [["pets"]]}
     assert "没有了" not in task["data"]["about"]
+
+
+@pytest.mark.parametrize("form", ["label-studio", "csv"])
+def test_what_is_filled_in_follows_what_became_of_its_label(tmp_path, form):
+    asked = question("v1", suggestions=(Suggestion("drones", "无人机", 0.9), Suggestion("food.pasta", "美食/面食", 0.1)))
+    content = exported([asked], tmp_path, form, trees={"category": MOVED}).tasks[0].read_text(encoding="utf-8-sig")
+    if form == "csv":
+        (row,) = csv.DictReader(io.StringIO(content))
+        assert (row["label"], row["suggestions"]) == ("food.noodles", "美食/面条 10%")
+    else:
+        (prediction,) = json.loads(content)[0]["predictions"]
+        assert (prediction["result"][0]["value"], prediction["score"]) == ({"taxonomy": [["food", "food.noodles"]]}, 0.1)
 
 
 def test_a_sheet_shows_the_frames_side_by_side_with_their_times_below():

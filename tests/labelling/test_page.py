@@ -11,9 +11,10 @@ from reelhouse.errors import LabelError
 from reelhouse.labelling.desk import key_of
 from reelhouse.labelling.inbox import AnswerLog, new_answer
 from reelhouse.labelling.page import name_of
+from reelhouse.labelling.queue import Suggestion
 from reelhouse.labels.fold import fold_answers
 from tests.labelling.page import Serving
-from tests.labelling.planted import AT, BAKING, MOVED, TREES, jpeg, question, text_alone
+from tests.labelling.planted import AT, BAKING, MOVED, PETS, TREES, jpeg, question, text_alone
 
 BYTES = bytes(range(256)) * 40
 TOKEN = "0123456789abcdef-for-tests"
@@ -89,6 +90,25 @@ def test_an_answer_by_a_former_label_is_shown_as_what_it_became_and_can_be_taken
     assert [(line["label"], line["answer"]) for line in lines_of(tmp_path)] == [("food.pasta", 1), ("food.pasta", -1)]
 
 
+def test_suggestions_follow_what_became_of_their_labels_and_all_of_them_can_be_answered(tmp_path):
+    said = {"drones": 0.5, "pets": 0.2, "food.pasta": 0.15, "hamsters": 0.1}
+    stale = question("v1", suggestions=tuple(Suggestion(label, "as it was", p) for label, p in said.items()))
+    suspect = question("v2", 2, suggestions=(BAKING, PETS), proposed=Suggestion("food.pasta", "as it was", 0.5))
+    with Serving([stale, suspect], tmp_path / "inbox", trees={"category": MOVED}) as page:
+        found = page.ask("/api/next", annotator="ann")["video"]
+        assert [(one["label"], one["path"], round(one["probability"], 9)) for one in found["suggestions"]] == [
+            ("pets", "宠物", 0.3), ("food.noodles", "美食/面条", 0.15),
+        ]  # fmt: skip
+        known = {one["id"] for one in json.loads(page.get("/api/labels")[2])["category"]}
+        assert {one["label"] for one in found["suggestions"]} <= known
+        for one in found["suggestions"]:
+            page.ask("/api/answer", annotator="ann", key=found["key"], label=one["label"], answer=-1)
+        found = page.ask("/api/next", annotator="ann")["video"]
+        assert [one["label"] for one in found["suggestions"]] == ["food.noodles", "food.baking", "pets"], (
+            "what the suspect looks like first"
+        )
+
+
 def test_a_file_is_sent_whole_or_in_the_part_that_is_asked_for(page, videos):
     place = f"/media/{key_of(videos[0])}"
     status, headers, content = page.get(place)
@@ -126,7 +146,8 @@ def test_only_files_below_the_sources_are_sent_whatever_the_lake_names(tmp_path)
         shown = {name: page.ask("/api/show", annotator="a", key=key_of(v))["video"] for name, v in zip(uris, queue, strict=True)}
         assert {name: one["media"] is not None for name, one in shown.items()} == dict.fromkeys(uris, False) | {"good": True}
         assert shown["passwd"]["problem"] == (
-            "/etc/passwd does not lie below a folder of the settings' sources: name its folder in sources.roots"
+            "/etc/passwd can't be played: it lies below no folder of the settings' sources. Start the page with "
+            "--set sources.videos=FOLDER, the folder that `daily --videos` was given; further ones go to sources.roots"
         )
         assert shown["gone"]["problem"] == f"{inside}/gone.mp4 is not there any more, or can't be read"
         for path in (

@@ -13,6 +13,7 @@ from reelhouse import tables
 from reelhouse.labels import Taxonomy
 from reelhouse.sampling.cold_start import Trust, held_out_answers, trust_in
 from tests.jobs.small_lake import TREE
+from tests.labelling.planted import MOVED
 
 
 def test_three_errors_that_are_all_less_sure_than_three_right_answers() -> None:
@@ -80,6 +81,25 @@ def test_answers_that_the_model_was_not_taught(spark: SparkSession) -> None:
     assert len(rows) == len(found)
     assert found == {
         "right": (0.5, False), "deeper": (0.7, False), "wrong": (1.0, True), "other": (0.75, True), "alone": (0.25, False),
+    }  # fmt: skip
+
+
+def test_what_was_predicted_by_a_former_label_is_judged_by_what_it_became(spark: SparkSession) -> None:
+    predicted = {
+        "renamed": [("food.pasta", "", 0.75), ("sport", "", 0.125)],
+        "merged": [("sport", "", 0.375), ("hamsters", "", 0.25), ("pets", "", 0.25)],
+        "ended": [("drones", "", 0.5), ("sport", "", 0.375), ("pets", "", 0.125)],
+        "nothing left": [("drones", "", 0.5)],
+    }
+    given = {"renamed": "food.noodles", "merged": "pets", "ended": "pets", "nothing left": "pets"}
+    labels = spark.createDataFrame(
+        [(v, "category", label, 1) for v, label in given.items()], "video_id string, task string, label_id string, answer int"
+    )
+    tree = spark.createDataFrame(MOVED.rows(), tables.TAXONOMY.spark_schema("data_date"))
+    taught = spark.createDataFrame([], "video_id string")
+    rows = held_out_answers("category", spark.createDataFrame(list(predicted.items()), _PREDICTED), labels, tree, taught).collect()
+    assert {r.video_id: (r.uncertainty, r.is_error) for r in rows} == {
+        "renamed": (0.375, False), "merged": (0.875, False), "ended": (0.75, True),
     }  # fmt: skip
 
 

@@ -12,21 +12,22 @@ TOP = "array<struct<label_id:string,path:string,probability:double>>"
 def test_each_video_is_below_the_root_of_its_best_label(spark):
     tree = spark.createDataFrame(
         [
-            ("category", "food", []),
-            ("category", "food.cake", ["food"]),
-            ("category", "food.cake.pie", ["food.cake", "food"]),
-            ("domain", "food", ["other"]),
+            ("category", "food", [], "food", []),
+            ("category", "food.cake", ["food"], "food/cake", ["food.tart", "torte"]),
+            ("category", "food.cake.pie", ["food.cake", "food"], "food/cake/pie", None),
+            ("domain", "food", ["other"], "other/food", ["food.wine"]),
         ],
-        "task string, label_id string, ancestors array<string>",
+        "task string, label_id string, ancestors array<string>, path string, former_ids array<string>",
     )
-    best = {"root": "food", "leaf": "food.cake", "deep": "food.cake.pie", "gone": "food.wine"}
-    rows = [(video, "category", [(label, "", 0.6), ("food", "", 0.4)]) for video, label in best.items()]
+    best = {"root": "food", "leaf": "food.cake", "deep": "food.cake.pie", "gone": "food.wine", "moved": "torte"}
+    rows = [(video, "category", [(label, "", 0.6)]) for video, label in best.items()]
+    rows.append(("gone, then another", "category", [("food.wine", "", 0.6), ("food.tart", "", 0.4)]))
     said = spark.createDataFrame(
         [*rows, ("nothing", "category", []), ("null", "category", None)], f"video_id string, task string, top {TOP}"
     )
     roots = roots_of(said, tree)
-    ids = np.array(["deep", "gone", "leaf", "nothing", "null", "root", "unknown"])
-    assert kinds_of(ids, roots, "root").tolist() == ["food", None, "food", None, None, "food", None]
+    ids = np.array(["deep", "gone", "gone, then another", "leaf", "moved", "nothing", "null", "root", "unknown"])
+    assert kinds_of(ids, roots, "root").tolist() == ["food", None, "food", "food", "food", None, None, "food", None]
 
 
 def test_a_share_of_the_budget_is_a_number_of_places_and_those_of_no_kind_are_free():

@@ -15,7 +15,7 @@ from typing import Literal
 from reelhouse.errors import LabelError
 from reelhouse.labelling import label_studio
 from reelhouse.labelling.guidelines import guidelines
-from reelhouse.labelling.queue import QueuedVideo
+from reelhouse.labelling.queue import QueuedVideo, suggested
 from reelhouse.labelling.sheets import contact_sheet
 from reelhouse.labels import Taxonomy
 from reelhouse.labels.exchange import OWN_COLUMNS, as_lines, no_formula, write_whole
@@ -89,15 +89,15 @@ def _csv(videos: Sequence[QueuedVideo], tree: Taxonomy) -> bytes:
     writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
     writer.writeheader()
     for video in videos:
-        suggested = [one for one in video.suggestions if one.label_id in tree]
+        said = suggested(video, tree)
         row = {
             "video_id": no_formula(video.video_id),
-            "label": suggested[0].label_id if suggested else "",
+            "label": said[0].label_id if said else "",
             "task": video.task,
             "title": no_formula(video.title),
             "text": no_formula("\n".join(f"{what}: {words}" for what, words in video.texts)),
             "reason": no_formula(video.reason),
-            "suggestions": no_formula(", ".join(f"{one.path} {one.probability:.0%}" for one in suggested)),
+            "suggestions": no_formula(", ".join(f"{one.path} {one.probability:.0%}" for one in said)),
             "sheet": _sheet(video),
             "file": no_formula(video.uri or ""),
         }

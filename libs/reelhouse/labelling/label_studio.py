@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from reelhouse.labelling.queue import QueuedVideo
+from reelhouse.labelling.queue import QueuedVideo, suggested
 from reelhouse.labels import Taxonomy
 from reelhouse.labels.exchange import NOT_THIS
 
@@ -45,14 +45,14 @@ def tasks(videos: Sequence[QueuedVideo], sheets: Sequence[str], tree: Taxonomy) 
     """One task a video of the tree. sheets: of each the picture's path below Label Studio's document root.
 
     Every field that the configuration names is there, also where it says nothing. A video's task carries one prediction, the model's
-    first suggestion, if the tree holds it.
+    first suggestion by the tree as it is (see queue.suggested).
     """
     return [_task(video, sheet, tree) for video, sheet in zip(videos, sheets, strict=True)]
 
 
 def _task(video: QueuedVideo, sheet: str, tree: Taxonomy) -> dict[str, Any]:
-    suggested = [one for one in video.suggestions if one.label_id in tree]
-    said = ", ".join(f"{one.path} {one.probability:.0%}" for one in suggested)
+    suggestions = suggested(video, tree)
+    said = ", ".join(f"{one.path} {one.probability:.0%}" for one in suggestions)
     data = {
         "video_id": video.video_id,
         "task": video.task,
@@ -63,8 +63,8 @@ def _task(video: QueuedVideo, sheet: str, tree: Taxonomy) -> dict[str, Any]:
         "file": video.uri or "",
     }
     task: dict[str, Any] = {"data": data}
-    if suggested:
-        best = suggested[0]
+    if suggestions:
+        best = suggestions[0]
         result = {
             "id": hashlib.sha256(f"{video.task}\0{video.video_id}".encode()).hexdigest()[:10],
             "type": "taxonomy",

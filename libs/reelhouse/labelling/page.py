@@ -21,7 +21,7 @@ from reelhouse.errors import LabelError, NotFoundError, ReelhouseError
 from reelhouse.labelling.desk import Desk, Line, key_of
 from reelhouse.labelling.guard import COOKIE, Guard, pass_of
 from reelhouse.labelling.inbox import AnswerLog, new_answer
-from reelhouse.labelling.queue import QueuedVideo
+from reelhouse.labelling.queue import QueuedVideo, suggested
 from reelhouse.labelling.sheets import clock
 from reelhouse.labels import Taxonomy
 from reelhouse.labels.fold import MANIFEST
@@ -118,7 +118,8 @@ def _add_questions(
 
     def shown(person: str, key: str) -> dict[str, Any]:
         said = [{"label": label, "answer": answer} for label, answer in desk.said(person, key, trees).items()]
-        return _shown(desk.video(key), roots) | {"said": said}
+        video = desk.video(key)
+        return _shown(video, trees[video.task], roots) | {"said": said}
 
     def say(person: str, key: str, line: Line) -> None:
         video = desk.video(key)
@@ -203,7 +204,7 @@ def _labels(tree: Taxonomy) -> list[dict[str, Any]]:
     return found
 
 
-def _shown(video: QueuedVideo, roots: Sequence[str]) -> dict[str, Any]:
+def _shown(video: QueuedVideo, tree: Taxonomy, roots: Sequence[str]) -> dict[str, Any]:
     key = key_of(video)
     path, problem = _file_of(video, roots)
     return {
@@ -215,7 +216,7 @@ def _shown(video: QueuedVideo, roots: Sequence[str]) -> dict[str, Any]:
         "is_random": video.is_random,
         "title": video.title,
         "texts": [{"what": what, "words": words} for what, words in video.texts],
-        "suggestions": [{"label": one.label_id, "path": one.path, "probability": one.probability} for one in video.suggestions],
+        "suggestions": [{"label": one.label_id, "path": one.path, "probability": one.probability} for one in suggested(video, tree)],
         "frames": [
             {"url": f"/frames/{key}/{number}.jpg", "seconds": one.seconds, "clock": clock(one.seconds)}
             for number, one in enumerate(video.frames)
@@ -231,7 +232,10 @@ def _file_of(video: QueuedVideo, roots: Sequence[str]) -> tuple[str | None, str]
         return None, "this video has no file: it is a text alone"
     found = next((place for root in roots if (place := inside(root, video.uri)) is not None), None)
     if found is None:
-        return None, f"{video.uri} does not lie below a folder of the settings' sources: name its folder in sources.roots"
+        return None, (
+            f"{video.uri} can't be played: it lies below no folder of the settings' sources. Start the page with "
+            "--set sources.videos=FOLDER, the folder that `daily --videos` was given; further ones go to sources.roots"
+        )
     path = os.path.realpath(found)
     if not os.path.isfile(path) or not os.access(path, os.R_OK):
         return None, f"{video.uri} is not there any more, or can't be read"

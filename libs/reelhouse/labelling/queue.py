@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reelhouse import tables
+from reelhouse.labels import Taxonomy
+from reelhouse.labels.predicted import follow_top, names_of
 from reelhouse.tables import Table
+from reelhouse.tables.label_queue import SUSPECT
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -41,9 +44,11 @@ class Frame:
 class QueuedVideo:
     """One question: what is this video, in the tree of `task`?
 
-    chosen_by: density or active. chosen_on: the day that it was chosen. suggestions: best first; empty without a model.
+    chosen_by: density, active, disagreement (people contradict each other) or suspect (a label that looks wrong). chosen_on: the day that
+    it was chosen, of a suspect that of its first verdict. suggestions: the model's, best first; empty without a model; see `suggested`.
     frames: in order of time; empty for sound and text. texts: (what it is, words) as cleaned. uri: its file, None for a text alone.
-    undecided: event_ids of the answers that were folded and did not settle it: a tie, or nobody could say.
+    undecided: event_ids of the answers that were folded and did not settle it: a tie, nobody could say, or what they said looks wrong.
+    proposed: of a suspect, the label that it looks like.
     """
 
     video_id: str
@@ -59,6 +64,15 @@ class QueuedVideo:
     frames: tuple[Frame, ...] = ()
     uri: str | None = None
     undecided: frozenset[str] = frozenset()
+    proposed: Suggestion | None = None
+
+
+def suggested(video: QueuedVideo, tree: Taxonomy) -> list[Suggestion]:
+    """What people are shown first, by labels of the tree as it is: what a suspect label looks like, then what the model says."""
+    names = names_of(tree)
+    sources = [[video.proposed] if video.proposed else [], video.suggestions]
+    first, rest = ([Suggestion(*one) for one in follow_top([(s.label_id, s.probability) for s in of], names)] for of in sources)
+    return [*first, *(one for one in rest if all(one.label_id != other.label_id for other in first))]
 
 
 def read_queue(lake: Lake, most: int, date: dt.date | None = None, handed_out: Iterable[tuple[str, str, str]] = ()) -> list[QueuedVideo]:
@@ -77,7 +91,7 @@ def read_queue(lake: Lake, most: int, date: dt.date | None = None, handed_out: I
     wanted = lake.spark.createDataFrame(sorted({(r.video_id,) for r in rows}), "video_id string")
     texts = {r.video_id: r for r in _of(lake, tables.VIDEO_TEXT, upto, wanted, "title", "caption", "hashtags", "ocr_text", "asr_text")}
     uris = {r.video_id: r.uri for r in _of(lake, tables.VIDEOS, upto, wanted, "uri")}
-    said, frames, undecided = _suggestions(lake, upto, wanted), _frames(lake, upto, wanted), _undecided(lake, upto, wanted)
+    said, frames, undecided = _suggestions(lake, upto, wanted), _frames(lake, upto, wanted), _undecided(lake, upto, wanted, rows)
     return [
         QueuedVideo(
             r.video_id,
@@ -93,6 +107,7 @@ def read_queue(lake: Lake, most: int, date: dt.date | None = None, handed_out: I
             frames=frames.get(r.video_id, ()),
             uri=uris.get(r.video_id),
             undecided=undecided.get((r.video_id, r.task), frozenset()),
+            proposed=_proposed(r),
         )
         for r in rows
     ]
@@ -146,15 +161,27 @@ def _suggestions(lake: Lake, upto: str, wanted: DataFrame) -> dict[tuple[str, st
     }
 
 
-def _undecided(lake: Lake, upto: str, wanted: DataFrame) -> dict[tuple[str, str], frozenset[str]]:
-    """By video and task: the answers up to the day on which they were last folded without a result."""
+def _proposed(row: Any) -> Suggestion | None:
+    """Its path is that of the tree that whoever shows it has: see `suggested`."""
+    label_id = row.suggested_label_id
+    return None if label_id is None else Suggestion(label_id, label_id, row.suggestion_confidence or 0.0)
+
+
+def _undecided(lake: Lake, upto: str, wanted: DataFrame, rows: list[Any]) -> dict[tuple[str, str], frozenset[str]]:
+    """By video and task: the answers up to the day on which they were last folded without a result, or first looked wrong."""
     from pyspark.sql import functions as F
 
     open_labels = lake.current(tables.LABELS, upto, of=wanted).where("answer = -1")
-    folded = open_labels.groupBy("video_id", "task").agg(F.max("data_date").alias("folded_on")).hint("broadcast")
+    folded = open_labels.groupBy("video_id", "task").agg(F.max("data_date").alias("folded_on"))
+    suspects = [(r.video_id, r.task, r.data_date) for r in rows if r.chosen_by == SUSPECT]
+    if suspects:
+        accused = lake.spark.createDataFrame(suspects, "video_id string, task string, accused_on date")
+        until = F.coalesce("accused_on", "folded_on").alias("folded_on")
+        folded = folded.join(accused, on=["video_id", "task"], how="full").select("video_id", "task", until)
+    folded = folded.hint("broadcast")
     events = lake.read(tables.LABEL_EVENTS, upto).join(folded, on=["video_id", "task"], how="inner").where("data_date <= folded_on")
-    rows = events.groupBy("video_id", "task").agg(F.collect_set("event_id").alias("events")).collect()
-    return {(r.video_id, r.task): frozenset(r.events) for r in rows}
+    known = events.groupBy("video_id", "task").agg(F.collect_set("event_id").alias("events")).collect()
+    return {(r.video_id, r.task): frozenset(r.events) for r in known}
 
 
 def _frames(lake: Lake, upto: str, wanted: DataFrame) -> dict[str, tuple[Frame, ...]]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reelhouse.labels.predicted import followed
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
@@ -47,18 +49,27 @@ def held_out_answers(task: str, predictions: DataFrame, labels: DataFrame, taxon
 
     predictions: of the model for the task: video_id, top (best first). labels: silver.labels, taxonomy: silver.taxonomy, newest rows.
     learned: video_id of what the model was taught by. The best label is right where people gave it or one below it, wrong where they
-    gave another that is not above it; where they only gave labels above it, nothing is known.
+    gave another that is not above it; where they only gave labels above it, nothing is known. Labels that were predicted under a former id
+    count as what they became.
     """
     from pyspark.sql import functions as F
 
-    tree = taxonomy.where(F.col("task") == task).select("label_id", F.concat(F.array("label_id"), "ancestors").alias("lineage"))
-    said = predictions.where(F.size("top") > 0).select(
-        "video_id",
-        F.get("top", F.lit(0))["label_id"].alias("best"),
-        (1 - F.get("top", F.lit(0))["probability"] + F.coalesce(F.get("top", F.lit(1))["probability"], F.lit(0.0))).alias("uncertainty"),
+    taxonomy = taxonomy.where(F.col("task") == task)
+    tree = taxonomy.select("label_id", F.concat(F.array("label_id"), "ancestors").alias("lineage"))
+    given = labels.where((F.col("task") == task) & (F.col("answer") == 1)).select("video_id", "label_id")
+    of_labelled = predictions.join(given.select("video_id").distinct(), on="video_id", how="left_semi").withColumn("task", F.lit(task))
+    said = (
+        followed(of_labelled, taxonomy)
+        .where(F.size("top") > 0)
+        .select(
+            "video_id",
+            F.get("top", F.lit(0))["label_id"].alias("best"),
+            (1 - F.get("top", F.lit(0))["probability"] + F.coalesce(F.get("top", F.lit(1))["probability"], F.lit(0.0))).alias(
+                "uncertainty"
+            ),
+        )
     )
     best_tree = tree.select(F.col("label_id").alias("best"), F.col("lineage").alias("best_lineage"))
-    given = labels.where((F.col("task") == task) & (F.col("answer") == 1)).select("video_id", "label_id")
     compared = (
         given.join(learned, on="video_id", how="left_anti")
         .join(F.broadcast(tree), on="label_id", how="inner")

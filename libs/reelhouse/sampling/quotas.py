@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reelhouse.labels.predicted import followed
 from reelhouse.sampling.budget import most_share
 from reelhouse.sampling.coverage import Quota
 
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 def roots_of(predictions: DataFrame, tree: DataFrame) -> DataFrame:
     """video_id, root: the root of the label tree that each video's best label lies below.
 
-    predictions: video_id, task, top (best first), one row a video of one task; tree: silver.taxonomy (newest rows). A video without a
-    label, or with one that the tree no longer has, has no row.
+    predictions: video_id, task, top (best first), one row a video of one task; tree: silver.taxonomy (newest rows). A label that was
+    renamed, merged or retired into another counts as what it became; a video without any label that the tree still has has no row.
     """
     from pyspark.sql import functions as F
 
-    best = predictions.select("video_id", "task", F.get("top", F.lit(0)).label_id.alias("label_id"))
+    best = followed(predictions, tree).select("video_id", "task", F.get("top", F.lit(0)).label_id.alias("label_id"))
     root = F.coalesce(F.get("ancestors", F.size("ancestors") - 1), F.col("label_id"))  # ancestors: nearest first
     return best.join(tree.select("task", "label_id", root.alias("root")), on=["task", "label_id"], how="inner").select("video_id", "root")
 

@@ -4,7 +4,7 @@
 Each table whose key ends in data_date has a view `<name>_current`: the newest row a key, without videos taken down.
 """
 
-from reelhouse.tables import annotators, bronze, gold, ops, questions, silver
+from reelhouse.tables import annotators, bronze, gold, label_queue, ops, questions, silver
 from reelhouse.tables.annotators import ANNOTATOR_CONFUSION, ANNOTATORS, LABEL_AGREEMENT
 from reelhouse.tables.bronze import DELETIONS, INTERACTIONS, ITEMS, LABEL_EVENTS, LABEL_EXPORTS, TAG_REVIEWS, VIDEO_ARRIVALS
 from reelhouse.tables.gold import (
@@ -32,7 +32,7 @@ from reelhouse.tables.schema import Column, Table, View, column
 from reelhouse.tables.silver import COPIES, FEATURES, FRAMES, LABELS, OCR, TAXONOMY, TEXT_ENCODERS, TEXT_FEATURES, VIDEO_TEXT, VIDEOS
 
 ALL: dict[str, Table] = {t.name: t for layer in (bronze, silver, gold, annotators, ops) for t in layer.TABLES}
-VIEWS: list[View] = [*gold.VIEWS, *ops.VIEWS, *questions.VIEWS]
+VIEWS: list[View] = [*label_queue.VIEWS, *gold.VIEWS, *ops.VIEWS, *questions.VIEWS]
 
 __all__ = [
     "ACTIVE_BATCH", "ALL", "ANNOTATORS", "ANNOTATOR_CONFUSION", "CLUSTERS", "CLUSTER_DAYS", "COMPARISONS", "COPIES", "DELETIONS",

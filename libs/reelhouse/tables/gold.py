@@ -1,7 +1,7 @@
 """What people and systems query: batches to label, verdicts, tags, training snapshots, predictions, vectors."""
 
 from reelhouse.tables.schema import Column, Table, View, column, data_date, label, task
-from reelhouse.tables.silver import IS_ANSWERED, video_id
+from reelhouse.tables.silver import video_id
 
 
 def _model_version() -> Column:
@@ -327,32 +327,6 @@ TABLES = [
     PREDICTIONS, EMBEDDINGS, HASHES,
 ]  # fmt: skip
 
-LABELS_CURRENT = View(
-    "gold.labels_current",
-    "Labels as of now with O2U's verdict, without those that were renamed, merged or retired.",
-    """SELECT l.*, n.verdict, n.score AS noise_score, n.suggested_label_id, n.suggestion_confidence, n.reason AS noise_reason
-       FROM silver.labels_current l LEFT JOIN gold.label_noise_current n USING (video_id, task, label_id)
-       WHERE l.source <> 'migration'""",
-)
-
-_QUEUED = ", ".join(one.name for one in _QUEUE_COLUMNS)
-
-LABEL_QUEUE = View(
-    "gold.label_queue",
-    "Videos that people should label now: both batches, less what was answered and not contested, or handed out and not come back open.",
-    f"""SELECT q.video_id, q.task, q.rank, q.reason, q.score, q.is_random, q.data_date, q.chosen_by FROM (
-         SELECT *, row_number() OVER (PARTITION BY video_id, task ORDER BY data_date DESC, chosen_by) AS place FROM (
-           SELECT {_QUEUED}, 'density' AS chosen_by FROM gold.sample_batch_current
-           UNION ALL SELECT {_QUEUED}, 'active' AS chosen_by FROM gold.active_batch_current)) q
-       LEFT ANTI JOIN (SELECT video_id, task FROM silver.labels_current GROUP BY video_id, task HAVING {IS_ANSWERED}) l
-       ON l.video_id = q.video_id AND l.task = q.task
-       LEFT ANTI JOIN (
-         SELECT e.video_id, e.task FROM bronze.label_exports e LEFT ANTI JOIN silver.labels_current u
-         ON u.video_id = e.video_id AND u.task = e.task AND u.answer = -1 AND u.data_date >= e.data_date) h
-       ON h.video_id = q.video_id AND h.task = q.task
-       WHERE q.place = 1""",
-)
-
 TAGS_OF_VIDEOS = View(
     "gold.tags_of_videos",
     "Tags that are active now, on the newest text of each video; since: the day from which the video has it.",
@@ -361,4 +335,4 @@ TAGS_OF_VIDEOS = View(
        GROUP BY ALL""",
 )
 
-VIEWS = [LABELS_CURRENT, LABEL_QUEUE, TAGS_OF_VIDEOS]
+VIEWS = [TAGS_OF_VIDEOS]

@@ -182,7 +182,8 @@ LABELS = Table(
 )
 
 # of the newest rows of one video and task: somebody's yes or no stands, and no label is contested (-1, though people voted on it)
-IS_ANSWERED = "max(answer) >= 0 AND count_if(answer = -1 AND agreement IS NOT NULL) = 0"
+IS_CONTESTED = "answer = -1 AND agreement IS NOT NULL"
+IS_ANSWERED = f"max(answer) >= 0 AND count_if({IS_CONTESTED}) = 0"
 
 TAXONOMY = Table(
     "silver.taxonomy",
