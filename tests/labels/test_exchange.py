@@ -144,6 +144,36 @@ def test_a_cancelled_annotation_takes_back_what_it_had_chosen(tmp_path: Path) ->
     assert read_answers(exported(tmp_path, unpredicted), TREES, "category").refused == []
 
 
+def test_what_an_annotation_said_that_was_deleted_is_withdrawn(tmp_path: Path) -> None:
+    inbox, person = tmp_path / "inbox", {"id": 7, "email": "ann@example.org"}
+
+    def project(*annotations: dict, at: str | None, **more: object) -> Path:
+        task = {"id": 1, "data": {"video_id": "v1"}, "annotations": list(annotations), **({"updated_at": at} if at else {}), **more}
+        return exported(tmp_path, task, {"id": 11, "data": {"video_id": "v1"}, "annotations": [], "updated_at": "2026-02-01T00:00:00Z"})
+
+    first = annotation(5, choice("food.baking"), choice("pets", control="not"), by=person, at="2026-01-02T08:30:00.5Z")
+    imported(inbox, project(first, at="2026-01-02T08:30:01Z"))
+    assert stands(inbox) == {"food.baking": 1, "pets": 0}
+    assert imported(inbox, project(at=None)) == [], "nobody knows whether this file is older"
+    assert imported(inbox, project(at="2026-01-02T08:00:00Z")) == [], "this file is older"
+    assert imported(inbox, exported(tmp_path)) == [], "a task that is not there says nothing"
+    assert imported(inbox, project(at="2026-01-03T08:00:00Z", id=2)) == []
+    assert imported(inbox, project(at="2026-01-03T08:00:00Z", data={"video_id": "v2"})) == []
+    found = read_answers(project(at="2026-01-03T08:00:00Z"), TREES, "category", inbox)
+    assert found.refused == []
+    assert said(found.lines) == [
+        ("v1", "food.baking", -1, "ann@example.org", "task 1, annotation 5"), ("v1", "pets", -1, "ann@example.org", "task 1, annotation 5"),
+    ]  # fmt: skip
+    again = annotation(6, choice("food.baking"), by=person, at="2026-01-02T09:00:00Z")
+    assert imported(inbox, project(again, at="2026-01-03T08:00:00Z")) == [("food.baking", -1), ("pets", -1), ("food.baking", 1)]
+    assert stands(inbox) == {"food.baking": 1, "pets": 0}, "what was said instead stands, and rules pets out"
+    assert imported(inbox, project(again, at="2026-01-03T08:00:00Z")) == [("food.baking", 1)]
+    assert imported(inbox, project(at="2026-01-04T08:00:00Z")) == [("food.baking", -1)]
+    assert stands(inbox) == {"food.baking": -1, "pets": -1}
+    assert imported(inbox, project(first, at="2026-01-02T08:30:01Z")) == [("food.baking", 1), ("pets", 0)], "what was said then"
+    assert stands(inbox) == {"food.baking": -1, "pets": -1}
+
+
 def test_the_csv_that_label_studio_writes_of_our_project(tmp_path: Path) -> None:
     """As label_studio_sdk 2.1.2 does it (converter/exports/csv2.py): of a Taxonomy the cell is a list of regions, and a task without
     annotations has a row without an annotation_id."""

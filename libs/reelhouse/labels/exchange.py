@@ -43,7 +43,8 @@ def read_answers(path: Path, trees: Mapping[str, Taxonomy], task: str, inbox: Pa
     deepest; those of a control called `not` are a no; a cancelled annotation says -1 of what it had chosen and of what was suggested.
     .csv: Label Studio's, or columns video_id, label, answer, annotator_id, answered_at; a row without the last three is no answer.
     An answer's id is a hash of what it says and when, so that a file, or a later export of the same project, may be imported again:
-    what an annotation said before and says no longer is withdrawn with -1. LabelError if the file is none of these; StorageError if it,
+    what an annotation said before and says no longer is withdrawn with -1, and so is all that one said which its task in the .json has no
+    longer (see `_of_deleted`). LabelError if the file is none of these; StorageError if it,
     or the inbox, can't be read.
     """
     try:
@@ -52,8 +53,9 @@ def read_answers(path: Path, trees: Mapping[str, Taxonomy], task: str, inbox: Pa
         raise StorageError(f"{path} can't be read: {error}") from error
     except UnicodeDecodeError as error:
         raise LabelError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
+    tasks = _tasks(path, text) if path.suffix.lower() == ".json" else []
     if path.suffix.lower() == ".json":
-        answers = _of_label_studio(_tasks(path, text), trees, task)
+        answers = _of_label_studio(tasks, trees, task)
     elif path.suffix.lower() == ".csv":
         answers = _of_csv(path, csv.DictReader(io.StringIO(text, newline="")), trees, task)
     else:
@@ -64,7 +66,10 @@ def read_answers(path: Path, trees: Mapping[str, Taxonomy], task: str, inbox: Pa
         raise LabelError(f"{path.name} is no CSV: {error}") from error
     except RecursionError as error:
         raise LabelError(f"{path.name}: a result is nested too deeply to be a choice of labels") from error
-    lines = [_with_id(answer) for answer in (_with_withdrawals(said, inbox, trees) if inbox else said)]
+    if inbox:
+        before = _said_before(inbox, trees)
+        said = [*_of_deleted(tasks, before, task), *_with_withdrawals(said, before, trees)]
+    lines = [_with_id(answer) for answer in said]
     refused = []
     for line in lines:
         try:
@@ -235,11 +240,46 @@ def _deepest(labels: list[str], tree: Taxonomy | None) -> str | list[str]:
     return labels
 
 
-def _with_withdrawals(answers: list[dict[str, Any]], inbox: Path, trees: Mapping[str, Taxonomy]) -> list[dict[str, Any]]:
-    """The answers, and before them a -1 for each label that an annotation gave in an earlier version, by the inbox, and gives no longer."""
+_Before = Mapping[tuple[str, ...], list[dict[str, Any]]]
+
+
+def _said_before(inbox: Path, trees: Mapping[str, Taxonomy]) -> _Before:
+    """By annotation: its events that the inbox holds."""
     before: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for event, line in inbox_events(inbox, LABELS, trees):
         before.setdefault(_annotation(line), []).append(event)
+    return before
+
+
+def _of_deleted(tasks: Iterable[Mapping[str, Any]], before: _Before, default: str) -> Iterator[dict[str, Any]]:
+    """A -1 for each label of an annotation that a task of the file had and has no longer. A task that is not in the file withdraws nothing.
+
+    Label Studio sets a task's `updated_at` when an annotation of it is deleted: an annotation that is newer stays, since the file is then
+    the older of the two; so does all of a task without that time. The -1 follows the annotation's last word at once, so that what its
+    author said instead, before the task's time, stands.
+    """
+    for task in tasks:
+        data = task["data"] if isinstance(task["data"], dict) else {}
+        there = {_ANNOTATION.format(task.get("id"), one.get("id")) for one in _objects(task["annotations"])}
+        of_task, about = _ANNOTATION.format(task.get("id"), ""), (str(data.get("video_id")), str(data.get("task") or default))
+        at = _time({LABELS.time: task.get("updated_at")})
+        for (name, *where, person), events in sorted(before.items()):
+            if at is None or name in there or not name.startswith(of_task) or tuple(where) != about:
+                continue
+            last = max(event["answered_at"] for event in events)
+            if last < at:
+                shared = {"video_id": about[0], "annotator_id": person, "from": name, "task": about[1]}
+                shared["answered_at"] = (last + dt.timedelta(microseconds=1)).isoformat()
+                yield from ({"label": label, "answer": -1, **shared} for label, answer in sorted(_stood(events).items()) if answer != -1)
+
+
+def _stood(events: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """The newest answer by label."""
+    return {event["label_id"]: event["answer"] for event in sorted(events, key=lambda event: event["answered_at"])}
+
+
+def _with_withdrawals(answers: list[dict[str, Any]], before: _Before, trees: Mapping[str, Taxonomy]) -> list[dict[str, Any]]:
+    """The answers, and before them a -1 for each label that an annotation gave in an earlier version and gives no longer."""
     versions: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for answer in answers:
         if answer["from"].startswith("task "):  # a row of one's own CSV has no versions
@@ -253,8 +293,7 @@ def _with_withdrawals(answers: list[dict[str, Any]], inbox: Path, trees: Mapping
         tree = trees[key[2]]
         texts = [text for answer in version for text in (answer["label"] if isinstance(answer["label"], list) else [answer["label"]])]
         kept = {None, *(tree.follow(tree.resolve(text) or "") for text in texts)}
-        stood = {event["label_id"]: event["answer"] for event in sorted(earlier, key=lambda event: event["answered_at"])}
-        lost = [label for label, answer in sorted(stood.items()) if answer != -1 and tree.follow(label) not in kept]
+        lost = [label for label, answer in sorted(_stood(earlier).items()) if answer != -1 and tree.follow(label) not in kept]
         withdrawn += [{**version[0], "label": label, "answer": -1} for label in lost]
         emptied |= {key} if lost else set()
     return [*withdrawn, *(one for one in answers if one["label"] is not None or _annotation(one) not in emptied)]
