@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelhouse.labels import Taxonomy
-from reelhouse.labels.lines import EXPORTS, LABELS, REVIEWS, parse_line
+from reelhouse.labels.lines import EXPORTS, LABELS, REVIEWS, line_fields, parse_line
 from reelhouse.sources.values import RowError
 
 TREES = {
@@ -36,6 +36,17 @@ def test_a_label_line_becomes_an_event_in_utc_with_the_default_task() -> None:
         "annotator_id": "ann",
         "answered_at": dt.datetime(2026, 1, 2, 0, 30, tzinfo=dt.UTC),
     }
+
+
+def test_every_field_of_a_line_is_explained_and_the_examples_of_a_folder_make_a_line_that_is_taken() -> None:
+    rows = line_fields()
+    of_review = {row["column"]: (row["needed"], row["meaning"]) for row in rows if row["file"] == "tag_reviews/*.jsonl"}
+    assert of_review["decision"] == ("yes", "what is decided: accept, reject, block")
+    assert {name for name, (needed, _) in of_review.items() if needed == "yes"} == {"phrase", "decision", "reviewer_id", "reviewed_at"}
+    for kind in (LABELS, EXPORTS, REVIEWS):
+        example = {row["column"]: row["example"] for row in rows if row["file"] == f"{kind.folder}/*.jsonl"}
+        example |= {"label": "奶茶", "answer": 1} if kind is LABELS else {}
+        parse_line(kind, json.dumps(example).encode(), TREES)
 
 
 def test_without_an_event_id_the_content_names_the_event() -> None:

@@ -127,7 +127,8 @@ def test_tables_settings_plan_runs_and_explain_tell_what_they_are_for(folder: Pa
     with pytest.raises(NotFoundError, match=r"there is no table 'gold\.nothing'"):
         typed("tables", "gold.nothing")
     assert re.search(r"training\.epochs +│ 9 +│ changed", said("settings", "--set", "training.epochs=9"))
-    assert re.search(r"published_at", said("manifest"))
+    assert re.search(r"published_at", formats := said("manifest"))
+    assert re.search(r"^tag_reviews/\*\.jsonl +│ decision +│ choice +│ yes +│ what is decided: accept", formats, re.MULTILINE)
     root = ("--root", "warehouse-sample", "--set", f"sources.deliveries={folder / 'sample' / 'deliveries'}")
     plan = said("plan", "--date", "2026-01-01", *root)
     assert len(re.findall("up to date", plan)) == len(load_jobs())

@@ -221,11 +221,12 @@ def similar(
 
 @app.command()
 def manifest() -> None:
-    """Show the columns that a manifest may have."""
+    """Show the columns that a manifest may have, and the fields of lines in labels/, exports/ and tag_reviews/ of the inbox."""
     from reelhouse import show
+    from reelhouse.labels.lines import line_fields
     from reelhouse.sources import manifest_columns
 
-    rows = manifest_columns()
+    rows = [*manifest_columns(), *line_fields()]
     show.table([list(row.values()) for row in rows], list(rows[0]))
 
 

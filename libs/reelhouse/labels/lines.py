@@ -81,6 +81,22 @@ REVIEWS = LineKind(
 KINDS = (LABELS, EXPORTS, REVIEWS)
 
 
+def line_fields() -> list[dict[str, str]]:
+    """Rows for a person, with the keys of sources.manifest_columns: what a line of each folder of the inbox holds."""
+    return [
+        {
+            "file": f"{kind.folder}/*.jsonl",
+            "column": field.name,
+            "type": field.kind,
+            "needed": "yes" if field.needed else "no",
+            "meaning": field.comment + (f": {', '.join(field.choices)}" if field.choices else ""),
+            "example": field.example,
+        }
+        for kind in KINDS
+        for field in kind.fields
+    ]
+
+
 def parse_line(kind: LineKind, line: bytes, trees: Mapping[str, Taxonomy]) -> dict[str, Any]:
     """The event's columns: those of the kind's table that come from the line, event_id included.
 
