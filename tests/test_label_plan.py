@@ -9,16 +9,28 @@ import pytest
 from reelhouse import tables
 from reelhouse.errors import NotFoundError
 from reelhouse.label_plan import plan_labels
-from tests.jobs.small_lake import DAY, LAYOUT, LEAVES, NEXT, SmallLake, _label
+from reelhouse.labels import Taxonomy
+from tests.jobs.small_lake import DAY, LAYOUT, LEAVES, NEXT, TREE, SmallLake, _label
 from tests.typed import typing_in
 
 VIDEOS = 120
+# by video: the label that looked wrong, what people together say of it on the next day and by what, and what was said then
+ACCUSED = {
+    "v000": ("food.baking", 1, "people", [("food.baking", 1, "ann")]),
+    "v001": ("food.noodles", 0, "people", [("food.noodles", 0, "ann")]),
+    "v002": ("pets", 0, "people", [("pets", 0, "ann")]),
+    "v003": ("sport", 1, "people", [("pets", 0, "ann")]),
+    "v004": ("food.baking", 1, "both", [("food", 1, "ann"), ("food.baking", 1, "manifest")]),
+    "v008": ("food.baking", -1, "migration", [("food.baking", 0, "ann")]),
+    "v009": ("food.noodles", -1, "people", [("pets", 1, "ann")]),
+}
 
 
 @pytest.fixture
 def planned(spark, tmp_path):
-    """120 labelled videos of four classes, every fourth held out; two labels look wrong, three did before and were asked about again."""
-    lake = SmallLake(spark, tmp_path / "lake")
+    """120 labelled videos of four classes, every fourth held out. Seven labels look wrong. On the next day a person answered about v000 and
+    ruled out v009; nobody did about v003, of which something else was said, or v004, of which the label above; v008's ended."""
+    lake = SmallLake(spark, tmp_path / "lake", sampling__rare_labels=31)
     lake.plant(VIDEOS)
     splits = ["evaluation" if i // 4 % 4 == 3 else "calibration" if i % 10 == 0 else "train" for i in range(VIDEOS)]
     examples = [
@@ -30,9 +42,22 @@ def planned(spark, tmp_path):
     )
     rows = {f"{split}_rows": splits.count(split) for split in ("train", "calibration", "evaluation")}
     lake.write(tables.SNAPSHOTS, [{"snapshot_id": "s1", "task": "category", "label_ids": list(LEAVES), "layout": LAYOUT.to_json(), **rows}])
-    accused = ["v000", "v001", "v002", "v003", "v004"]
-    lake.write(tables.LABEL_NOISE, [_label(v, LEAVES[int(v[1:]) % 4]) | {"verdict": "wrong"} for v in accused])
-    lake.write(tables.LABELS, [_label(v, LEAVES[i % 4], int(i == 0)) for i, v in enumerate(accused[:3])], NEXT)
+    lake.write(tables.LABEL_NOISE, [_label(v, label) | {"verdict": "wrong"} for v, (label, *_) in ACCUSED.items()])
+    tree = Taxonomy.from_dict(TREE).rows()
+    lake.write(tables.TAXONOMY, [dict(zip(tables.TAXONOMY.undated, row, strict=True)) for row in tree])
+    folded = [_label(v, label, answer) | {"source": source} for v, (label, answer, source, *_) in ACCUSED.items()]
+    lake.write(tables.LABELS, folded, NEXT)
+    facts = {"task": "category", "taxonomy_version": "t", "source_row": 1, "batch": "b", "source_file": "f"}
+    events = [
+        {"event_id": v, "video_id": v, "label_id": label, "answer": answer, "annotator_id": who, **facts}
+        for v, (*_, said) in ACCUSED.items()
+        for label, answer, who in said
+    ]
+    lake.write(tables.LABEL_EVENTS, events, NEXT)
+    lake.write(tables.ITEMS, [{"item_id": "cup", "category_path": "kitchen/cups"}], batch="b")
+    cups = [f"v{i:03d}" for i in range(10, 50, 4)]  # of pets, all of them
+    lake.write(tables.VIDEO_ARRIVALS, [{"video_id": v, "item_ids": ["cup"]} for v in [*cups, "unlabelled"]], batch="b")
+    lake.write(tables.VIDEOS, [{"video_id": "unlabelled", "status": "text_only", "has_audio": False}], NEXT)
     drawn = {"task": "category", "rank": 1, "reason": "r", "is_random": True}
     lake.write(tables.SAMPLE_BATCH, [{"video_id": v, **drawn} for v in ("v005", "v006", "nobody answered")])
     lake.write(tables.ACTIVE_BATCH, [{"video_id": "v007", **drawn | {"is_random": False}}, {"video_id": "v006", **drawn}])
@@ -55,8 +80,11 @@ def test_what_more_labels_bring_and_what_to_spend_them_on(planned):
     assert sum(part.labels for part in found.parts) == 60
     assert parts["suspect"].labels == 2
     assert (
-        parts["suspect"].reason == "2 labels look wrong, 2 of 3 that people were asked about again were wrong: one is worth 1.2 new labels"
+        parts["suspect"].reason == "2 labels look wrong, 3 of 4 that people were asked about again were wrong: one is worth 1.3 new labels"
     )
+    assert (parts["rare"].labels, parts["rare"].reason) == (
+        1, "1 videos have an item that speaks for a class of few labels; at most 25% of a budget",
+    )  # fmt: skip
     assert "there are 2;" in parts["random"].reason
     assert found.notes == []
 

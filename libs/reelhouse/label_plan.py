@@ -14,12 +14,14 @@ from pyspark.sql import functions as F
 from reelhouse import tables
 from reelhouse.errors import NotFoundError
 from reelhouse.features import Layout, pooled_vectors, to_numpy
+from reelhouse.labels.fold import MANIFEST, MIGRATION
 from reelhouse.run import Run
 from reelhouse.sampling.budget import Known, Part, split_budget
 from reelhouse.sampling.candidates import keep_at_most, labelled_videos, settled_videos
 from reelhouse.sampling.expansion import Inputs, expand
 from reelhouse.sampling.planning import Expected, LearningCurve, fit_curve, principal_components, probe
 
+_KEY = ["video_id", "task", "label_id"]
 HELD_OUT_MIN = 20  # below so many held-out labels an accuracy says nothing
 
 
@@ -110,20 +112,37 @@ def _known(run: Run, accuracy: float, budget: int) -> Known:
     expansion = expand(Inputs.of(run.current, labels, copies, settled), sampling, min(budget, sampling.rows_max), run.keep)
     by_chance = reduce(DataFrame.unionByName, (batch.where(of_task & F.col("is_random")).select("video_id") for batch in batches))
     drawn = by_chance.distinct().join(labelled_videos(sampling.task, labels), on="video_id", how="left_semi")
-    key = ["video_id", "task", "label_id"]
-    accused = (
-        run.upto(tables.LABEL_NOISE).where(of_task & (F.col("verdict") == "wrong")).groupBy(*key).agg(F.min("data_date").alias("since"))
-    )
-    again = run.keep(labels.join(accused, on=key, how="inner").where("data_date > since").select(*key, "answer"))
-    now = run.current(tables.LABEL_NOISE).where(of_task & (F.col("verdict") == "wrong"))
+    wrong = of_task & (F.col("verdict") == "wrong")
+    accused = run.upto(tables.LABEL_NOISE).where(wrong).groupBy(*_KEY).agg(F.min("data_date").alias("since"))
+    again = run.keep(asked_again(accused, labels, run.upto(tables.LABEL_EVENTS), run.current(tables.TAXONOMY)))
+    standing = run.current(tables.LABEL_NOISE).where(wrong).join(labels.where("answer = 1"), on=_KEY, how="left_semi")
     return Known(
         accuracy=accuracy,
         random=drawn.count(),
         rare=len(expansion.found),
-        suspects=now.join(again, on=key, how="left_anti").count(),
+        suspects=standing.join(again, on=_KEY, how="left_anti").count(),
         asked_again=again.count(),
         changed=again.where("answer <> 1").count(),
     )
+
+
+def asked_again(accused: DataFrame, labels: DataFrame, events: DataFrame, taxonomy: DataFrame) -> DataFrame:
+    """video_id, task, label_id, answer (1, 0, -1: what people say together now) of the labels that looked wrong and about which a person
+    answered on a later day, once each: about the label itself, or by a yes to another than one above it, which rules it out.
+
+    accused: video_id, task, label_id, since: day of the first verdict. labels: silver.labels, taxonomy: silver.taxonomy, newest rows;
+    events: bronze.label_events. What only a migration or the manifest changed was no answer.
+    """
+    above = taxonomy.select("task", "label_id", "ancestors")
+    said = events.where(F.col("annotator_id") != MANIFEST).select(
+        "video_id", "task", F.col("label_id").alias("said"), F.col("answer").alias("says"), F.col("data_date").alias("said_on")
+    )
+    is_about = (F.col("said") == F.col("label_id")) | (
+        (F.col("says") == 1) & ~F.coalesce(F.array_contains("ancestors", F.col("said")), F.lit(False))
+    )
+    answered = accused.join(above, on=["task", "label_id"], how="left").join(said, on=["video_id", "task"], how="inner")
+    known = answered.where(is_about & (F.col("said_on") > F.col("since"))).select(*_KEY).distinct()
+    return labels.where(F.col("source") != MIGRATION).join(known, on=_KEY, how="left_semi").select(*_KEY, "answer")
 
 
 def _served_accuracy(run: Run) -> float | None:
