@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from reelhouse.labels.agreement import Pairs, agreement_by_domain
+from reelhouse.labels.agreement import Pairs, agreement_by_domain, pairs_of
 from reelhouse.labels.fold import Crowd, answers_by_video, answers_of, fold_answers, positions_of, stances_of
 from reelhouse.labels.reliability import learn_reliabilities
 from reelhouse.labels.taxonomy import Taxonomy
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WHOLE_TREE = "*"  # domain of agreement in all of a tree
 _JUDGED = "task string, annotator_id string, label_id string, given_label_id string, is_consistent boolean"
-_PAIRED = "task string, one string, other string, people int"
+_PAIRED = "task string, one string, other string, people int, count int"
 
 
 def shared_videos(events: DataFrame, trees: Mapping[str, Taxonomy]) -> DataFrame:
@@ -110,7 +110,7 @@ def agreement_rows(shared: DataFrame, trees: Mapping[str, Taxonomy]) -> list[dic
         for batch in batches:
             yield _batch(_PAIRED, [row for video in batch.to_pylist() for row in _paired(video, trees)])
 
-    counted = shared.mapInArrow(pair, _PAIRED).groupBy("task", "one", "other", "people").agg(F.count("*").alias("times")).collect()
+    counted = shared.mapInArrow(pair, _PAIRED).groupBy("task", "one", "other", "people").agg(F.sum("count").alias("times")).collect()
     rows = []
     for task, tree in trees.items():
         pairs = [Pairs(r["one"], r["other"], r["people"], r["times"]) for r in counted if r["task"] == task]
@@ -141,10 +141,8 @@ def _judged(
 def _paired(video: Mapping[str, Any], trees: Mapping[str, Taxonomy]) -> Iterator[dict[str, Any]]:
     positions, _ = positions_of(answers_of(video), trees[video["task"]])
     choices = [stance.choice for stance in stances_of(positions) if stance.choice]
-    for i, one in enumerate(choices):
-        for j, other in enumerate(choices):
-            if i != j:
-                yield {"task": video["task"], "one": one, "other": other, "people": len(choices)}
+    for pair in pairs_of([choices]):
+        yield {"task": video["task"], **vars(pair)}
 
 
 def _batch(schema: str, rows: list[dict[str, Any]]) -> pa.RecordBatch:
