@@ -29,9 +29,9 @@ from reelhouse.features import layout_of, pooled_vectors, to_numpy
 from reelhouse.sampling import NOISE, DensityClusters, DensitySample, sample_by_density
 from reelhouse.sampling.candidates import groups_and_covered, keep_at_most, place_at_most, served_version, settled_videos
 from reelhouse.sampling.carrying import EarlierClusters, why_anew
-from reelhouse.sampling.coverage import Quota
 from reelhouse.sampling.days import Videos, hold_also, place_all
 from reelhouse.sampling.drift import ClusterBefore, ClusterToday, cluster_days, sizes_and_exemplars
+from reelhouse.sampling.places import Quota
 from reelhouse.sampling.quotas import kinds_of, roots_of, share_quota
 from reelhouse.sampling.words import characteristic_words
 

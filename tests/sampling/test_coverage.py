@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reelhouse.sampling.coverage import Quota, _drawn, cover
+from reelhouse.sampling.coverage import _drawn, cover
+from reelhouse.sampling.places import Quota
 
 
 def nothing(n: int) -> np.ndarray:
@@ -75,6 +76,18 @@ def test_quotas_hold_and_the_rest_of_the_budget_goes_to_the_other_kinds() -> Non
     assert quotas[1].places.tolist() == [2] * 5
     short = cover(vectors, 50, is_open=~nothing(50), is_covered=nothing(50), quotas=[Quota(domain, np.array([3, 4]))])
     assert len(short.rows) == 7
+
+
+@pytest.mark.parametrize("weighed_max", [1, 8192])
+def test_under_two_quotas_the_row_that_stands_best_waits_for_a_fuller_batch(weighed_max: int) -> None:
+    vectors = np.array([[0.0], [0.1], [-0.1], [5.0], [-5.0]], np.float32)  # the first stands best
+    is_open = np.array([True, False, False, True, True])
+    domain, day = np.array([0, 2, 2, 0, 1]), np.array([0, 2, 2, 1, 0])  # (A, 1), -, -, (A, 2), (B, 1)
+    quotas = [Quota(kind, np.array([1, 1, 9])) for kind in (domain, day)]
+    assert cover(vectors, 1, is_open=is_open, is_covered=nothing(5)).rows == [0]
+    found = cover(vectors, 2, is_open=is_open, is_covered=nothing(5), quotas=quotas, weighed_max=weighed_max)
+    assert sorted(found.rows) == [3, 4]
+    assert cover(vectors, 1, is_open=is_open, is_covered=nothing(5), quotas=quotas).rows == [0], "of one row it takes no place away"
 
 
 def test_of_more_rows_than_are_weighed_some_are_drawn_and_all_regions_are_still_reached() -> None:

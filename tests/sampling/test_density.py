@@ -114,7 +114,7 @@ def test_every_cluster_has_its_minimum_size_and_the_input_is_left_alone(n: int, 
     assert (vectors == before).all()
     assert sorted(set(labels.tolist()) - {NOISE}) == list(range(labels.max(initial=-1) + 1))
     assert all((labels == label).sum() >= minimum_size for label in range(labels.max(initial=-1) + 1))
-    again = density_clusters(vectors, minimum_size=minimum_size, seed=99).labels
+    again = density_clusters(vectors, minimum_size=minimum_size).labels
     assert labels.tolist() == again.tolist()
 
 

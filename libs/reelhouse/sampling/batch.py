@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from reelhouse.sampling.budget import least_share
-from reelhouse.sampling.coverage import Quota, cover
-from reelhouse.sampling.density import DensityClusters, density_clusters
+from reelhouse.sampling.coverage import cover
+from reelhouse.sampling.density import DensityClusters
 from reelhouse.sampling.neighbours import canonical_order, check_vectors
+from reelhouse.sampling.places import Places, Quota
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,7 @@ def sample_by_density(
     *,
     budget: int,
     seed: int,
-    minimum_size: int = 5,
-    clusters: DensityClusters | None = None,
+    clusters: DensityClusters,
     groups: np.ndarray | None = None,
     covered: np.ndarray | None = None,
     random_share: float = 0.0,
@@ -38,13 +38,15 @@ def sample_by_density(
 ) -> DensitySample:
     """Choose `budget` rows that stand best for all: dense regions first, then the long tail (see reelhouse.sampling.coverage).
 
-    vectors (n, d), rows of length 1 for cosine. clusters: of all rows, where they are known (minimum_size is of no use
-    then). groups (n,): rows of one group are copies, of which one at most is chosen and none if one is covered.
-    covered (n,) bool: labelled or handed out; never chosen, and what lies near them counts as covered.
-    random_share of the budget, rounded up, is drawn uniformly from all candidates before anything else, and spread over the order.
-    quotas: how many rows of a kind at most; what is drawn at random takes places, but is not held by them, or it would be no fair sample.
-    Chooses min(budget, candidates) rows, fewer only where the quotas leave fewer. VectorError for NaN; ValueError for groups or
-    covered of another length.
+    vectors (n, d), rows of length 1 for cosine. clusters: of all rows. groups (n,): rows of one group are copies, of which one at most is
+    chosen and none if one is covered. covered (n,) bool: labelled or handed out; never chosen, and what lies near them counts as covered.
+    quotas: how many rows of a kind at most, of all that are chosen; one or two of them.
+    random_share of what can be chosen, rounded up, is drawn before anything else, and spread over the order: candidates in random
+    order, passing over those of which a quota has no place left, or that would leave the batch less full than the quotas allow.
+    Without quotas that is a uniform draw; with them it is uniform among the candidates of a cell (one kind of each quota), while kinds
+    that are cut short by their quota are drawn less often than they occur: an estimate from it must weigh them accordingly.
+    Chooses min(budget, candidates) rows, fewer only where no more keep to the quotas. VectorError for NaN; ValueError for groups or
+    covered of another length, and for more than two quotas.
     """
     vectors = check_vectors(vectors)
     n = len(vectors)
@@ -52,17 +54,14 @@ def sample_by_density(
     covered = np.zeros(n, bool) if covered is None else np.asarray(covered, bool)
     if groups.shape != (n,) or covered.shape != (n,):
         raise ValueError(f"groups and covered must have shape ({n},), got {groups.shape} and {covered.shape}")
-    clusters = clusters or density_clusters(vectors, minimum_size=minimum_size, seed=seed)
     candidates = _one_a_group(groups, covered, clusters.density)
-    budget = min(budget, len(candidates))
-    rng = np.random.default_rng(seed)
-    in_order = canonical_order(vectors[candidates])  # what is drawn must not depend on the order of rows
-    drawn = rng.choice(candidates[in_order], least_share(budget, random_share), replace=False)
+    places = Places(quotas, candidates, budget)
+    drawn = _drawn(candidates[canonical_order(vectors[candidates])], places, least_share(places.left, random_share), seed)
     is_open, is_covered = np.zeros(n, bool), covered.copy()
     is_open[np.setdiff1d(candidates, drawn)] = True
     is_covered[drawn] = True
     left = [Quota(quota.kind, quota.places - np.bincount(quota.kind[drawn], minlength=len(quota.places))) for quota in quotas]
-    chosen = cover(vectors, budget - len(drawn), is_open=is_open, is_covered=is_covered, quotas=left)
+    chosen = cover(vectors, places.left, is_open=is_open, is_covered=is_covered, quotas=left)
     indices, is_random = _interleave(np.array(chosen.rows, np.int64), drawn)
     gains = np.full(len(indices), np.nan)
     gains[~is_random] = np.minimum.accumulate(chosen.gains)
@@ -75,6 +74,18 @@ def _one_a_group(groups: np.ndarray, covered: np.ndarray, density: np.ndarray) -
     order = free[np.argsort(-density[free], kind="stable")]
     _, first = np.unique(groups[order], return_index=True)
     return np.sort(order[first])
+
+
+def _drawn(candidates: np.ndarray, places: Places, count: int, seed: int) -> np.ndarray:
+    """`count` of the candidates, drawn in random order as far as the places go. What is drawn must not depend on the order of rows: give
+    the candidates in one of their own."""
+    drawn: list[int] = []
+    for row in np.random.default_rng(seed).permutation(candidates).tolist():
+        if len(drawn) == count:
+            break
+        if places.take(row):
+            drawn.append(row)
+    return np.array(drawn, np.int64)
 
 
 def _interleave(picked: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

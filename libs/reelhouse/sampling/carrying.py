@@ -108,7 +108,7 @@ def place_videos(
     vectors = check_vectors(vectors)
     today = np.datetime64(day, "D")
     if anew is not None:
-        clusters = density_clusters(vectors, minimum_size=minimum_size, seed=seed)
+        clusters = density_clusters(vectors, minimum_size=minimum_size)
         return PlacedVideos(clusters, np.full(len(ids), today), anew)
     at = np.searchsorted(earlier.ids, ids)
     at[at == len(earlier.ids)] = 0
@@ -126,19 +126,19 @@ def place_videos(
     sizes = np.bincount(labels[labels != NOISE], minlength=len(names)) + besides
     labels[np.isin(labels, np.flatnonzero(sizes < minimum_size))] = NOISE
     came_since = placed_on > earlier.placed_on.min()
-    clusters, born = _with_new(vectors, labels, density, known, came_since, minimum_size, seed)
+    clusters, born = _with_new(vectors, labels, density, known, came_since, minimum_size)
     return PlacedVideos(clusters, np.where(born, today, placed_on), "")
 
 
 def _with_new(
-    vectors: np.ndarray, labels: np.ndarray, density: np.ndarray, known: np.ndarray, came_since: np.ndarray, minimum_size: int, seed: int
+    vectors: np.ndarray, labels: np.ndarray, density: np.ndarray, known: np.ndarray, came_since: np.ndarray, minimum_size: int
 ) -> tuple[DensityClusters, np.ndarray]:
     """The clusters and those that are found among the strays, labels without gaps; and which rows are in a new one, (n,) bool."""
     labels, density = labels.copy(), density.copy()
     inside = labels != NOISE
     carried, labels[inside] = np.unique(labels[inside], return_inverse=True)
     rows = np.concatenate([np.flatnonzero(~inside), _standing_for(labels, density, _STAND_FOR_A_CLUSTER * minimum_size)])
-    found = density_clusters(vectors[rows], minimum_size=minimum_size, seed=seed)
+    found = density_clusters(vectors[rows], minimum_size=minimum_size)
     stray = ~inside[rows]
     density[rows[stray & ~known[rows]]] = found.density[stray & ~known[rows]]
 

@@ -18,20 +18,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from reelhouse.sampling.neighbours import canonical_order
+from reelhouse.sampling.places import Places, Quota
 
 # Rows that are weighed against each other; of more so many are drawn. The kernel takes 4 bytes a pair: 256 MB.
 WEIGHED_MAX = 8_192
 _WIDTH = 0.3  # of .15, .3, .6 and 1 the best on five sets of titles and captions
 _SAME_PLACE = 1e-3  # no width below this share of the median: copies have none of their own
 _BLOCK = 1_024
-
-
-@dataclass(frozen=True)
-class Quota:
-    """At most places[kind] rows of each kind are chosen. kind (n,) int, of each row; places (k,) int."""
-
-    kind: np.ndarray
-    places: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -52,14 +45,13 @@ def cover(
     quotas: Sequence[Quota] = (),
     weighed_max: int = WEIGHED_MAX,
 ) -> Choice:
-    """`count` open rows that together with the covered ones stand best for all rows; fewer where the quotas leave fewer.
+    """`count` open rows that together with the covered ones stand best for all rows; fewer only where no more keep to the quotas.
 
     vectors (n, d) float32; is_open, is_covered (n,) bool; worth (n,), 0 or more: how much it counts that a row is covered, 1 if not
     given. The order of rows decides between equal rows only.
     Costs weighed^2 (d + a little), and weighed times covered rows; the open rows that weren't weighed come last, where those run out.
     """
     n = len(vectors)
-    quotas = [Quota(quota.kind, quota.places.copy()) for quota in quotas]  # counted down below
     if count <= 0 or not is_open.any():
         return Choice()
     order = canonical_order(vectors)
@@ -67,11 +59,12 @@ def cover(
     rows, weight = (order, worth[order]) if n <= weighed_max else _drawn(order, worth, is_open, weighed_max)
     kernel = _kernel(vectors[rows], max(1, min(len(rows) - 1, len(rows) // (count + int(is_covered.sum())))))
     best = kernel.covered_by(vectors[is_covered], is_covered[rows])
-    choice = _greedy(kernel.values, best, weight.astype(np.float32), rows, is_open, quotas, count)
-    if len(choice.rows) < count:  # the rows that were weighed ran out
+    places = Places(quotas, np.flatnonzero(is_open), count)
+    choice = _greedy(kernel.values, best, weight.astype(np.float32), rows, is_open, places)
+    if places.left:  # the rows that were weighed ran out
         rest = order[is_open[order]]
-        for row in rest[~np.isin(rest, choice.rows)].tolist():
-            if len(choice.rows) < count and _take(quotas, row):
+        for row in rest[~np.isin(rest, rows)].tolist():
+            if places.take(row):
                 choice.rows.append(row)
                 choice.gains.append(0.0)
     return choice
@@ -140,34 +133,23 @@ def _kernel(vectors: np.ndarray, rank: int) -> _Kernel:
     return _Kernel(vectors, values, width)
 
 
-def _greedy(
-    kernel: np.ndarray, best: np.ndarray, weight: np.ndarray, rows: np.ndarray, is_open: np.ndarray, quotas: Sequence[Quota], count: int
-) -> Choice:
+def _greedy(kernel: np.ndarray, best: np.ndarray, weight: np.ndarray, rows: np.ndarray, is_open: np.ndarray, places: Places) -> Choice:
     """kernel (m, m); best, weight (m,): how well each of `rows` is covered so far, and what that counts.
 
     A gain can only shrink: it is counted again only where it leads (Minoux 1978).
     """
-    places = np.flatnonzero(is_open[rows])
-    gains = np.concatenate([np.maximum(kernel[part] - best, 0) @ weight for part in np.array_split(places, len(places) // _BLOCK + 1)])
-    queue = [(-gain, place) for gain, place in zip(gains.tolist(), places.tolist(), strict=True)]
+    opened = np.flatnonzero(is_open[rows])
+    gains = np.concatenate([np.maximum(kernel[part] - best, 0) @ weight for part in np.array_split(opened, len(opened) // _BLOCK + 1)])
+    queue = [(-gain, place) for gain, place in zip(gains.tolist(), opened.tolist(), strict=True)]
     heapq.heapify(queue)
     choice = Choice()
-    while queue and len(choice.rows) < count:
+    while queue and places.left:
         _, place = heapq.heappop(queue)
         gain = float(np.maximum(kernel[place] - best, 0) @ weight)
         if queue and (-gain, place) > queue[0]:
             heapq.heappush(queue, (-gain, place))
-        elif _take(quotas, int(rows[place])):
+        elif places.take(int(rows[place])):
             choice.rows.append(int(rows[place]))
             choice.gains.append(gain)
             np.maximum(best, kernel[place], out=best)
     return choice
-
-
-def _take(quotas: Sequence[Quota], row: int) -> bool:
-    """Whether every quota has a place for the row; if so it is taken."""
-    if any(quota.places[quota.kind[row]] <= 0 for quota in quotas):
-        return False
-    for quota in quotas:
-        quota.places[quota.kind[row]] -= 1
-    return True

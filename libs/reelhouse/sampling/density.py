@@ -32,15 +32,14 @@ class DensityClusters:
     density: np.ndarray
 
 
-def density_clusters(vectors: np.ndarray, *, minimum_size: int, seed: int = 0) -> DensityClusters:
+def density_clusters(vectors: np.ndarray, *, minimum_size: int) -> DensityClusters:
     """Clusters of rows that lie dense together, and the rows outside of them.
 
     vectors: (n, d) numbers; compared by Euclidean distance, so give rows of length 1 for cosine. minimum_size: smallest cluster,
     at least 2; also the number of rows (itself included) that the density around a row is measured by.
     density: 1 / (1 + core distance); 0 where there is no other row. A data set that never splits is noise as a whole, also where
     it is one group and some strays, except where all rows are copies of one vector: they are one cluster.
-    seed is there for methods that draw; this one gives the same result for every seed, and for every order of rows (short of
-    neighbours that tie for the last place in a list).
+    Nothing is drawn; every order of rows gives the same result (short of neighbours that tie for the last place in a list).
     Costs n^2 d multiplications up to 8,192 rows and about 8 n^1.5 d beyond; memory: the vectors, and some 1.5 KB a row.
     Raises VectorError for NaN and infinite values, naming the first such row, and for an array that is not two-dimensional.
     """

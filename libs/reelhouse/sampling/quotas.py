@@ -8,7 +8,7 @@ import numpy as np
 
 from reelhouse.labels.predicted import followed
 from reelhouse.sampling.budget import most_share
-from reelhouse.sampling.coverage import Quota
+from reelhouse.sampling.places import Quota
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
