@@ -33,6 +33,7 @@ from reelhouse.sampling.days import Videos, hold_also, place_all
 from reelhouse.sampling.drift import ClusterBefore, ClusterToday, cluster_days, sizes_and_exemplars
 from reelhouse.sampling.places import Quota
 from reelhouse.sampling.quotas import kinds_of, roots_of, share_quota
+from reelhouse.sampling.same_vectors import join_same
 from reelhouse.sampling.words import characteristic_words
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def build(
     """gold.sample_batch, without data_date.
 
     ids (n,) str, vectors (n, d), clusters of all of them, groups (n,) copy groups, covered (n,) bool, quotas: see sample_by_density.
+    Videos of the same vector are copies too, whatever they have in place of frames.
     """
+    groups, covered = join_same(groups, covered, vectors)
     sample = sample_by_density(
         vectors,
         budget=settings.budget,

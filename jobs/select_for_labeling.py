@@ -32,6 +32,7 @@ from reelhouse.sampling.candidates import (
 )
 from reelhouse.sampling.cold_start import Trust, held_out_answers, trust_in
 from reelhouse.sampling.expansion import Inputs, expand, reason_of
+from reelhouse.sampling.same_vectors import join_same
 from reelhouse.sampling.uncertainty import disagreement_uncertainty, entropy_uncertainty
 
 if TYPE_CHECKING:
@@ -61,10 +62,11 @@ def build(
 ) -> pd.DataFrame:
     """Rows of gold.active_batch, ranked from 1, without data_date.
 
-    ids (n,) str; vectors (n, d); tops: per video its best labels (label_id, path, probability), best first; groups (n,): copies,
-    of which only the first is looked at; covered (n,) bool: settled, never chosen. strategy: DENSITY, or one of STRATEGIES.
-    uncertainty (n,): what uncertainty_by_cluster goes by, the margin if not given.
+    ids (n,) str; vectors (n, d); tops: per video its best labels (label_id, path, probability), best first; groups (n,): copies, of
+    which only the first is looked at, as of videos of the same vector; covered (n,) bool: settled, never chosen. strategy: DENSITY, or
+    one of STRATEGIES. uncertainty (n,): what uncertainty_by_cluster goes by, the margin if not given.
     """
+    groups, covered = join_same(groups, covered, vectors)
     first = np.sort(np.unique(groups, return_index=True)[1])
     if strategy == DENSITY:
         uncertainty = np.ones(len(ids))  # where all count alike it is sampling by density

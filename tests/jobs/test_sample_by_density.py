@@ -53,6 +53,20 @@ def test_the_builder_says_why_and_keeps_to_the_quotas() -> None:
     assert not set(kept["video_id"]) & set("hi")
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_builder_takes_one_of_videos_of_one_vector_and_none_if_one_is_settled(share: float) -> None:
+    values = {"sampling.budget": 9, "sampling.random_share": share, "sampling.task": "category"}
+    vectors = np.eye(6, dtype=np.float32)[[0, 0, 1, 1, 2, 3, 4, 5, 5]]  # of titles, without frames: each a copy group of its own
+    vectors[1] += np.float32(1e-7)
+    covered = np.array([False] * 8 + [True])
+    clusters, settings = density_clusters(vectors, minimum_size=3), settings_module.load(values=values).sampling
+    batch = sample_by_density.build(np.array(list("abcdefghi")), vectors, clusters, np.arange(9), covered, [], settings, seed=2)
+    chosen = set(batch["video_id"])
+    assert len(batch) == len(chosen) == 5
+    assert chosen >= set("efg")
+    assert len(chosen & set("ab")) == len(chosen & set("cd")) == 1
+
+
 def test_a_batch_is_of_videos_that_need_a_label_and_never_twice_the_same(spark: SparkSession, tmp_path: Path) -> None:
     lake = SmallLake(spark, tmp_path, **GROUPS).plant(40, labelled=False)
     lake.write(tables.LABELS, [_label("v000", "pets"), _label("v001", "pets", -1)])

@@ -43,6 +43,14 @@ def test_the_builder_leaves_out_what_is_settled_and_copies(strategy: str, chosen
         ]
 
 
+@pytest.mark.parametrize("strategy", ["margin", "random", "density", "uncertainty_by_cluster"])
+def test_the_builder_takes_one_of_videos_of_one_vector_and_none_if_one_is_settled(strategy: str) -> None:
+    vectors = np.eye(5, dtype=np.float32)[[0, 0, 1, 1, 2, 3, 4, 4]]
+    tops, settled = [top(0.5, 0.5)] * 8, np.array([False] * 7 + [True])
+    batch = select_for_labeling.build(np.array(list("abcdefgh")), vectors, tops, np.arange(8), settled, "category", strategy, 8, seed=1)
+    assert sorted(batch["video_id"]) == ["a", "c", "e", "f"]
+
+
 def test_by_density_it_does_not_matter_what_the_model_is_sure_of() -> None:
     vectors = np.array([[0.0], [0.1], [0.2], [0.3], [5.0], [5.1]])
     nothing = np.zeros(6, bool)
