@@ -67,6 +67,42 @@ def test_planted_groups_of_five_thousand_vectors_are_recovered(planted: Callable
     assert adjusted_rand_score(truth, density_clusters(vectors, minimum_size=5).labels) >= 0.97
 
 
+@pytest.mark.parametrize("minimum_size", [5, 15])
+def test_vectors_of_1280_values_are_clustered_as_scikit_learn_does(planted: Callable, minimum_size: int) -> None:
+    vectors, truth = planted(400, 1280, 6)
+    ours = density_clusters(vectors, minimum_size=minimum_size).labels
+    theirs = HDBSCAN(min_cluster_size=minimum_size, algorithm="brute", copy=True).fit(vectors.astype(float)).labels_
+    assert adjusted_rand_score(theirs, ours) >= 0.98
+    assert adjusted_rand_score(truth, ours) >= 0.95
+
+
+def test_persistence_by_hand() -> None:
+    # cores 2 1 2 and 4 2 4: within the groups all edges are 2 and 4 long, between them one of 18; of lambda 1/18 both begin
+    found = density_clusters(np.array([[20.0], [22], [24], [0], [1], [2]]), minimum_size=3)
+    assert found.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert found.persistence == pytest.approx([(1 / 4 - 1 / 18) / (1 / 2), (1 / 2 - 1 / 18) / (1 / 2)])
+    for copies in (np.ones((6, 4)), np.repeat(np.eye(2), 5, axis=0)):
+        found = density_clusters(copies, minimum_size=3)
+        assert found.persistence.tolist() == [1.0] * (found.labels.max() + 1)
+    assert density_clusters(np.arange(5.0)[:, None], minimum_size=3).persistence.tolist() == []
+    assert density_clusters(unit(SEVEN)[:2], minimum_size=3).persistence.tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("seed", "known"), [(0, [0.51992, 0.30501, 0.76583, 0.16425]), (3, [0.47738, 0.34063, 0.75625, 0.20002])]
+)  # `cluster_persistence_` of hdbscan 0.8.44, min_cluster_size 6, min_samples 5 (there a row does not count itself), exact tree
+def test_persistence_is_that_of_the_hdbscan_library(seed: int, known: list[float]) -> None:
+    rng = np.random.default_rng(seed)
+    groups = [((0, 0, 0), 0.3, 40), ((5, 0, 0), 0.5, 60), ((0, 6, 0), 0.2, 30), ((9, 9, 9), 1, 50)]
+    vectors = np.concatenate([rng.normal(centre, scale, (size, 3)) for centre, scale, size in groups]).astype(np.float32)
+    found = density_clusters(vectors, minimum_size=6)
+    assert found.persistence == pytest.approx(known, abs=2e-5)
+    order = rng.permutation(len(vectors))
+    again = density_clusters(vectors[order], minimum_size=6)
+    of = [again.labels[np.flatnonzero(order == first)[0]] for first in (0, 40, 100, 130)]
+    assert again.persistence[of] == pytest.approx(known, abs=2e-5)
+
+
 def test_fewer_rows_than_a_cluster_are_noise() -> None:
     for n in range(3):
         found = density_clusters(unit(SEVEN)[:n], minimum_size=3)

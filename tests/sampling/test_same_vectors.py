@@ -3,9 +3,11 @@
 import time
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reelhouse.sampling import same_vectors
 from reelhouse.sampling.same_vectors import join_same
 
 
@@ -41,6 +43,12 @@ def test_as_comparing_all_pairs_says_however_the_vectors_were_rounded(n: int, d:
     order = rng.permutation(n)
     again, _ = join_same(group[order], np.zeros(n, bool), vectors[order])
     assert ((again[:, None] == again) == linked[order][:, order]).all()
+
+
+def test_rows_that_are_looked_up_together_by_chance_are_still_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(same_vectors, "_STEP", 1e9)
+    groups, _ = join_same(np.arange(4), np.zeros(4, bool), np.array([[1, 0], [0, 1], [1, 0], [0.99, 0.1]], np.float32))
+    assert groups.tolist() == [0, 1, 0, 2]
 
 
 def test_rows_that_are_only_alike_stay_apart_and_many_rows_take_seconds() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from reelhouse.features import as_lists, as_matrix, to_numpy
 from reelhouse.sampling.candidates import place_at_most
 from reelhouse.sampling.cells import TRAINED_ON_A_CELL, near_cells, nearest_centre, splits_of, train_centres, wanted_cells
-from reelhouse.sampling.density import NOISE, core_distances, labels_of_tree, neighbours_a_row
+from reelhouse.sampling.density import NOISE, clusters_of_tree, core_distances, neighbours_a_row
 from reelhouse.sampling.neighbours import check_vectors, nearest_among
 from reelhouse.sampling.partition import kmeans_parts
 from reelhouse.sampling.spanning import grow, join, reach
@@ -59,7 +59,8 @@ def density_clusters_on_spark(vectors: DataFrame, *, minimum_size: int, keep: Ke
         return matrix[np.searchsorted(ids.astype(np.int64), numbers)]
 
     tree = join(*_own_trees(found, cores), cores, vectors_of)
-    return _labelled(found, labels_of_tree(*tree, minimum_size))
+    labels, _ = clusters_of_tree(*tree, minimum_size)
+    return _labelled(found, labels)
 
 
 @dataclass(frozen=True)
