@@ -1,10 +1,11 @@
 """Choose what people should label next: videos whose item speaks for a class of few labels, then what the served model is unsure of.
 
-Until the model's uncertainty says where it errs (on labels that it did not learn from), the second part is chosen by density.
+Until a trained model is served, and its uncertainty says where it errs (on labels that it did not learn from), the second part is chosen
+by density: without a model by the vectors that sample_by_density goes by, besides what that chose.
 
-Reads   silver.labels, silver.taxonomy, silver.copies, silver.videos, bronze.video_arrivals, bronze.items, bronze.label_exports,
-        gold.sample_batch (as of the day), gold.predictions, gold.embeddings, gold.training_examples, gold.active_batch,
-        ops.promotions, ops.serving (before the day)
+Reads   silver.labels, silver.taxonomy, silver.copies, silver.videos, silver.features, silver.text_features, bronze.video_arrivals,
+        bronze.items, bronze.label_exports, gold.sample_batch (as of the day), gold.predictions, gold.embeddings, gold.training_examples,
+        gold.active_batch, ops.promotions, ops.serving (before the day)
 Writes  gold.item_label_map, gold.active_batch, one day, replaced whole
 Rerun   safe: same date, same inputs -> same rows
 Launch  reelhouse job select_for_labeling --date 2026-01-02
@@ -19,13 +20,12 @@ import pandas as pd
 from pyspark.sql import functions as F
 
 from reelhouse import tables
-from reelhouse.features import UNTRAINED, to_numpy
+from reelhouse.features import UNTRAINED, layout_of, pooled_vectors, to_numpy
 from reelhouse.sampling import select_for_labeling
 from reelhouse.sampling.budget import most_share
 from reelhouse.sampling.candidates import (
     earlier_version,
     groups_and_covered,
-    keep_at_most,
     keep_with_settled,
     served_version,
     settled_videos,
@@ -33,7 +33,7 @@ from reelhouse.sampling.candidates import (
 from reelhouse.sampling.cold_start import Trust, held_out_answers, trust_in
 from reelhouse.sampling.expansion import Inputs, expand, reason_of
 from reelhouse.sampling.same_vectors import join_same
-from reelhouse.sampling.uncertainty import disagreement_uncertainty, entropy_uncertainty
+from reelhouse.sampling.uncertainty import disagreement_uncertainty, entropy_uncertainty, margin_uncertainty
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -120,17 +120,19 @@ def main(run: Run) -> None:
     run.metric("item_label_pairs", len(expansion.mapping))
     run.metric("chosen_by_items", len(expansion.found))
     batch = build_expected(expansion.found, settings.task)
+    also = run.spark.createDataFrame([(video,) for video in batch["video_id"]], "video_id string")
+    gone, left = settled.unionByName(also), settings.active_budget - len(batch)
     version = served_version(run.before(tables.SERVING))
     if version is None or version.startswith(UNTRAINED):
-        lacking = "no trained model was served before this day: gold.sample_batch says what to label"
-        if expansion.mapping.empty:
-            run.aside(lacking)
-        run.note(lacking)
+        chosen = by_density(run, copies, gone, left)
+        lacking = "no trained model was served before this day"
+        if expansion.mapping.empty and chosen.empty:
+            run.aside(f"{lacking}, and no video with a vector is left to choose: gold.sample_batch says what to label")
+        run.note(f"{lacking}: density chooses")
     else:
         run.input("model_version", version)
-        also = run.spark.createDataFrame([(video,) for video in batch["video_id"]], "video_id string")
-        chosen = by_model(run, version, labels, copies, settled.unionByName(also), settings.active_budget - len(batch))
-        batch = pd.concat([batch, chosen.assign(rank=chosen["rank"] + np.int32(len(batch)))])
+        chosen = by_model(run, version, labels, copies, gone, left)
+    batch = pd.concat([batch, chosen.assign(rank=chosen["rank"] + np.int32(len(batch)))])
     run.publish(tables.ITEM_LABEL_MAP, _frame(run, tables.ITEM_LABEL_MAP, expansion.mapping.assign(task=settings.task)))
     run.publish(tables.ACTIVE_BATCH, _frame(run, tables.ACTIVE_BATCH, batch))
 
@@ -140,9 +142,20 @@ def by_model(run: Run, version: str, labels: DataFrame, copies: DataFrame, settl
     settings = run.settings.sampling
     of_model = F.col("model_version") == version
     tops = run.previous(tables.PREDICTIONS).where(of_model & (F.col("task") == settings.task)).select("video_id", "top")
+    vectors = run.previous(tables.EMBEDDINGS).where(of_model).join(tops, on="video_id", how="left_semi")
+    kept, left_out = keep_with_settled(vectors, settled, settings.rows_max)
+    if left_out:
+        run.note(f"{left_out:,} videos were left out: sampling.rows_max is {settings.rows_max:,}")
+    tops = tops.join(kept.select("video_id"), on="video_id", how="left_semi")
+    ids, matrix = to_numpy(kept)
+    groups, covered = groups_and_covered(ids, kept, copies, settled)
+    top_of = {row.video_id: [entry.asDict() for entry in row.top or []] for row in tops.toLocalIterator()}
+    of_ids = [top_of[video] for video in ids.tolist()]
     strategy: str = settings.strategy
+    unsure = None
     if strategy in BY_UNCERTAINTY:
-        trust = _trust(run, version, tops, labels)
+        unsure = _uncertainty(run, version, kept, ids, of_ids)
+        trust = _trust(run, version, tops, labels, ids, unsure)
         run.metric("held_out_labels", trust.rows)
         run.metric("uncertainty_p", trust.p)
         if not np.isnan(trust.auroc):
@@ -150,26 +163,34 @@ def by_model(run: Run, version: str, labels: DataFrame, copies: DataFrame, settl
         if trust.p > settings.cold_start_p_max:
             strategy = DENSITY
         run.note(_told(trust, strategy))
-    vectors = run.previous(tables.EMBEDDINGS).where(of_model).join(tops, on="video_id", how="left_semi")
-    kept, left_out = keep_with_settled(vectors, settled, settings.rows_max)
-    if left_out:
-        tops = tops.join(kept.select("video_id"), on="video_id", how="left_semi")
-        run.note(f"{left_out:,} videos were left out: sampling.rows_max is {settings.rows_max:,}")
-    ids, matrix = to_numpy(kept)
-    groups, covered = groups_and_covered(ids, kept, copies, settled)
-    top_of = {row.video_id: [entry.asDict() for entry in row.top or []] for row in tops.toLocalIterator()}
-    of_ids = [top_of[video] for video in ids.tolist()]
-    unsure = _uncertainty(run, version, kept, ids, of_ids) if strategy == "uncertainty_by_cluster" else None
     return build(ids, matrix, of_ids, groups, covered, settings.task, strategy, budget, run.seed, unsure)
 
 
-def _uncertainty(run: Run, version: str, kept: DataFrame, ids: np.ndarray, tops: list[Top]) -> np.ndarray | None:
-    """What sampling.uncertainty asks for, (n,); None for the margin, also where two models can't be compared."""
+def by_density(run: Run, copies: DataFrame, settled: DataFrame, budget: int) -> pd.DataFrame:
+    """Without a trained model: what stands for most of that which nothing was labelled or chosen of (settled: video_id)."""
     settings = run.settings.sampling
-    if settings.uncertainty == "margin" or not len(ids):
-        return None
-    if settings.uncertainty == "entropy":
+    features, texts = run.current(tables.FEATURES), run.current(tables.TEXT_FEATURES)
+    layout = layout_of(features, texts)
+    known = run.keep(features.select("video_id").union(texts.select("video_id")).distinct())
+    kept, left_out = keep_with_settled(known, settled, settings.rows_max)
+    if left_out:
+        run.note(f"{left_out:,} videos were left out: sampling.rows_max is {settings.rows_max:,}")
+    features, texts = (frame.join(kept, on="video_id", how="left_semi") for frame in (features, texts))
+    ids, vectors = to_numpy(pooled_vectors(features, texts, layout))
+    groups, covered = groups_and_covered(ids, kept, copies, settled)
+    chosen = build(ids, vectors, [[]] * len(ids), groups, covered, settings.task, DENSITY, budget, run.seed)
+    return chosen.assign(reason="stands for many videos of which none was labelled; no trained model is served yet")
+
+
+def _uncertainty(run: Run, version: str, kept: DataFrame, ids: np.ndarray, tops: list[Top]) -> np.ndarray:
+    """How unsure the model is of each video, (n,), as sampling.strategy goes by it: what sampling.uncertainty asks for, where the strategy
+    is uncertainty_by_cluster; the margin also where two models can't be compared."""
+    settings = run.settings.sampling
+    by = settings.uncertainty if settings.strategy == "uncertainty_by_cluster" else settings.strategy
+    if by == "entropy":
         return entropy_uncertainty(sparse_probabilities(tops))
+    if by != "disagreement" or not len(ids):
+        return margin_uncertainty(sparse_probabilities(tops))
     earlier = earlier_version(run.before(tables.SERVING), version)
     of_model = (F.col("model_version") == earlier) & (F.col("task") == settings.task)
     said = run.previous(tables.PREDICTIONS).where(of_model).join(kept, on="video_id", how="left_semi").select("video_id", "top")
@@ -177,24 +198,23 @@ def _uncertainty(run: Run, version: str, kept: DataFrame, ids: np.ndarray, tops:
     both = np.array([video in top_of for video in ids.tolist()], bool)
     if 2 * both.sum() < len(ids):
         run.note(f"{both.sum():,} of {len(ids):,} videos have predictions of a model served before {version}: the margin chooses")
-        return None
+        return margin_uncertainty(sparse_probabilities(tops))
     of_both = sparse_probabilities([*tops, *(top_of.get(video, []) for video in ids.tolist())])
     unsure = disagreement_uncertainty([of_both[: len(ids)], of_both[len(ids) :]])
     unsure[~both] = unsure[both].mean()
     return unsure
 
 
-def _trust(run: Run, version: str, tops: DataFrame, labels: DataFrame) -> Trust:
-    """Whether the model is less sure of what it gets wrong, on labels that it did not learn from."""
-    settings = run.settings.sampling
+def _trust(run: Run, version: str, tops: DataFrame, labels: DataFrame, ids: np.ndarray, unsure: np.ndarray) -> Trust:
+    """Whether the model is less sure of what it gets wrong, on labels that it did not learn from. ids (n,) str sorted; unsure (n,)."""
     snapshot = run.before(tables.PROMOTIONS).where(F.col("model_version") == version).select("snapshot_id").distinct()
     if snapshot.isEmpty():
         return trust_in(np.zeros(0), np.zeros(0))  # not known what it learned from
     taught = run.before(tables.TRAINING_EXAMPLES).where(F.col("split") != "evaluation").join(snapshot, on="snapshot_id", how="left_semi")
-    answers = held_out_answers(settings.task, tops, labels, run.current(tables.TAXONOMY), taught.select("video_id"))
-    rows, _ = keep_at_most(run.keep(answers), settings.rows_max)
-    table = rows.toArrow()
-    return trust_in(table["uncertainty"].to_numpy(), table["is_error"].to_numpy())
+    task = run.settings.sampling.task
+    answers = held_out_answers(task, tops, labels, run.current(tables.TAXONOMY), taught.select("video_id")).toArrow().sort_by("video_id")
+    of_them = np.isin(ids, np.array(answers["video_id"].to_pylist(), dtype=str), assume_unique=True)
+    return trust_in(unsure[of_them], answers["is_error"].to_numpy())
 
 
 def _told(trust: Trust, strategy: str) -> str:

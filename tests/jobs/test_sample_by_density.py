@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs import sample_by_density
+from jobs import sample_by_density, select_for_labeling
 from reelhouse import settings as settings_module
 from reelhouse import tables
 from reelhouse.lake import catalog
@@ -173,6 +173,30 @@ def test_over_four_days_a_cluster_grows_one_is_born_and_one_dies_and_all_others_
     again = {table: sorted(lake.rows(table, LATER)) for table in (tables.CLUSTERS, tables.CLUSTER_DAYS, tables.SAMPLE_BATCH)}
     lake.do(sample_by_density, LATER)
     assert {table: sorted(lake.rows(table, LATER)) for table in again} == again
+
+
+def test_neither_the_order_of_rows_nor_the_number_of_partitions_changes_a_batch(spark: SparkSession, tmp_path: Path) -> None:
+    shape = {"sampling__minimum_cluster_size": 3, "sampling__budget": 8, "sampling__active_budget": 5, "sampling__random_share": 0.25}
+    straight, turned = (SmallLake(spark, tmp_path / name, **shape) for name in ("straight", "turned"))
+    kinds = {"a": range(9), "b": range(7), "c": range(5), "x": range(4)}
+    deliver(straight, DAY, **kinds)
+    deliver(turned, DAY, **{kind: numbers[::-1] for kind, numbers in reversed(kinds.items())})
+    jobs = {sample_by_density: (tables.CLUSTERS, tables.CLUSTER_DAYS, tables.SAMPLE_BATCH), select_for_labeling: (tables.ACTIVE_BATCH,)}
+    others = {"spark.sql.shuffle.partitions": "5", "spark.sql.adaptive.enabled": "false"}
+    before = {name: spark.conf.get(name) for name in others}
+    for job, written in jobs.items():
+        straight.do(job)
+        try:
+            for name, value in others.items():
+                spark.conf.set(name, value)
+            turned.do(job)
+        finally:
+            for name, value in before.items():
+                spark.conf.set(name, value)
+        for table in written:
+            rows = sorted(straight.rows(table), key=str)
+            assert rows
+            assert sorted(turned.rows(table), key=str) == rows
 
 
 def test_a_quota_bounds_what_a_day_of_delivery_and_a_root_of_the_label_tree_may_take(spark: SparkSession, tmp_path: Path) -> None:

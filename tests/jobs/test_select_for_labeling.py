@@ -15,7 +15,7 @@ from reelhouse.labels import Taxonomy
 from reelhouse.run import StepAside
 from reelhouse.sampling import STRATEGIES
 from reelhouse.sections import SamplingSettings
-from tests.jobs.small_lake import DAY, NEXT, TREE, SmallLake, _label
+from tests.jobs.small_lake import DAY, NEXT, TREE, SmallLake, _features, _label
 
 
 def top(first: float, second: float) -> list[dict]:
@@ -154,11 +154,14 @@ def test_what_counts_as_unsure_may_be_entropy_or_how_far_two_models_differ(lake:
     sure = {f"v{i:03d}": (0.5 + i / 50, 0.5 + (19 - i) / 50) for i in range(20)} | {f"w{i}": (0.5 + i / 20,) * 2 for i in range(10)}
     served = [top(sure[v][1], 0.04) for v in ids.tolist()]
 
-    def asked(how: str) -> np.ndarray | None:
-        run = again(lake, sampling__uncertainty=how).run("select_for_labeling", dt.date(2026, 1, 4))
+    def asked(how: str, strategy: str = "uncertainty_by_cluster") -> np.ndarray:
+        run = again(lake, sampling__uncertainty=how, sampling__strategy=strategy).run("select_for_labeling", dt.date(2026, 1, 4))
         return select_for_labeling._uncertainty(run, "m2", kept, ids, served)
 
-    assert asked("margin") is None
+    assert asked("margin") == pytest.approx([1 - abs(p - (0.96 - p)) for _, p in (sure[v] for v in ids)], abs=1e-6)
+    for strategy in ("margin", "badge"):
+        assert asked("entropy", strategy).tolist() == asked("margin").tolist()
+    assert asked("margin", "entropy").tolist() == asked("entropy").tolist()
     assert asked("entropy") == pytest.approx([entropy(p, 0.04, 0.96 - p) for _, p in (sure[v] for v in ids)], abs=1e-6)
     mean = {v: (p + q) / 2 for v, (p, q) in sure.items()}
     apart = {v: entropy(m, 0.04, 0.96 - m) - sum(entropy(p, 0.04, 0.96 - p) for p in sure[v]) / 2 for v, m in mean.items()}
@@ -191,6 +194,25 @@ def test_density_chooses_as_long_as_the_model_does_not_say_where_it_errs(lake: S
     assert {r.reason for r in rows} == {"stands for many videos of which none was labelled; the model can't tell yet where it errs"}
     assert len(rows) == 3
     assert record.note == told
+
+
+def test_the_uncertainty_that_is_tested_is_the_one_that_will_choose(lake: SmallLake) -> None:
+    """By entropy the model is less sure of what it gets wrong, by the margin it is surer."""
+    even, two = [("a", "a", 0.3), ("b", "b", 0.1), ("c", "c", 0.1)], [("a", "a", 0.5), ("b", "b", 0.49)]
+    rows = [{"video_id": f"w{i}", "model_version": "m1", "task": "category", "top": even if i < 4 else two} for i in range(8)]
+    named = {"a": "pets", "b": "sport", "c": "food"}
+    for row in rows:
+        row["top"] = [(named[label], label, p) for label, _, p in row["top"]]
+    lake.write(tables.PREDICTIONS, rows, model_version="m1")
+    lake.write(tables.LABELS, [_label(f"w{i}", "sport" if i < 4 else "pets") for i in range(8)])
+    values = {"sampling__strategy": "uncertainty_by_cluster"}
+    record = again(lake, sampling__uncertainty="entropy", **values).do(select_for_labeling, NEXT)
+    assert record.metrics["uncertainty_auroc"] == 1.0
+    assert "density chooses" not in record.note
+    assert again(lake, sampling__strategy="entropy").do(select_for_labeling, NEXT).metrics["uncertainty_auroc"] == 1.0
+    record = again(lake, sampling__uncertainty="margin", **values).do(select_for_labeling, NEXT)
+    assert record.metrics["uncertainty_auroc"] == 0.0
+    assert record.note.endswith("density chooses")
 
 
 def test_what_items_speak_for_comes_first_and_leaves_the_rest_to_the_model(lake: SmallLake) -> None:
@@ -232,13 +254,48 @@ def test_items_speak_before_any_model_is_served(lake: SmallLake) -> None:
     record = again(lake, sampling__active_budget=20).do(select_for_labeling, NEXT)
     rows = sorted(lake.rows(tables.ACTIVE_BATCH, NEXT), key=lambda r: r.rank)
     assert [(r.rank, r.video_id) for r in rows] == [(1, "v005"), (2, "v012")]
-    assert record.note == "no trained model was served before this day: gold.sample_batch says what to label"
+    assert record.note == "no trained model was served before this day: density chooses"
     assert record.metrics == {"item_label_pairs": 2.0, "chosen_by_items": 2.0}
 
 
-def test_it_steps_aside_without_a_trained_model_and_items(lake: SmallLake) -> None:
-    with pytest.raises(StepAside, match="no trained model was served before this day"):
+@pytest.mark.parametrize("version", [None, "encoder-abc"])
+def test_before_any_model_is_served_density_chooses_what_items_and_the_sample_leave(lake: SmallLake, version: str | None) -> None:
+    attach_items(lake)
+    serving = {"embedding_collection": "e", "hash_collection": "h", "videos": 1}
+    lake.write(tables.SERVING, [{"model_version": version, **serving}] if version else [])
+    # three groups: of the first the sample of the day has one, of the second v005 is chosen for its item; v000 .. v003 are labelled
+    place = {**{f"v{i:03d}": 0 for i in range(5)}, **{f"v{i:03d}": 1 for i in (5, 6, 7)}, **{f"v{i:03d}": 2 for i in (8, 9, 10, 11)}}
+    around = np.random.default_rng(0).normal(scale=0.05, size=(20, 4))
+    lake.write(tables.FEATURES, [_features(v, "visual", "v1", (np.eye(4)[g] + around[int(v[1:])])[None]) for v, g in place.items()])
+    came = [*place, "b1", "b2", "b3", "v012", "v013"]
+    lake.write(tables.VIDEOS, [{"video_id": v, "status": "ok", "has_audio": False} for v in came])
+    titles = [_features(v, "text", "t1", np.eye(3)[[0]]) for v in ("v015", "v016")]  # of one title, without frames
+    lake.write(tables.TEXT_FEATURES, titles, NEXT)
+    queued = {"task": "category", "rank": 1, "reason": "r", "is_random": False}
+    lake.write(tables.SAMPLE_BATCH, [{"video_id": "v004", **queued}], NEXT)
+
+    few = again(lake, sampling__active_budget=4, sampling__rare_share=0.25)
+    record = few.do(select_for_labeling, NEXT)
+    rows = sorted(lake.rows(tables.ACTIVE_BATCH, NEXT), key=lambda r: r.rank)
+    assert [r.rank for r in rows] == [1, 2, 3, 4]
+    assert (rows[0].video_id, rows[0].item_category) == ("v005", "kitchen")
+    by_density = [r.video_id for r in rows[1:]]
+    assert by_density[0] in {"v008", "v009", "v010", "v011"}, "the largest group that nothing was chosen of"
+    assert {r.reason for r in rows[1:]} == {"stands for many videos of which none was labelled; no trained model is served yet"}
+    assert record.note == "no trained model was served before this day: density chooses"
+
+    again(lake, sampling__active_budget=20, sampling__rare_share=0.0).do(select_for_labeling, NEXT)
+    everything = {r.video_id for r in lake.rows(tables.ACTIVE_BATCH, NEXT)}
+    assert len(everything & {"v015", "v016"}) == 1
+    assert everything - {"v015", "v016"} == {f"v{i:03d}" for i in range(5, 12)}, "all that is neither labelled nor in the sample"
+
+
+def test_it_steps_aside_without_a_trained_model_items_and_vectors(lake: SmallLake) -> None:
+    told = "no trained model was served before this day, and no video with a vector is left to choose: gold.sample_batch says what to label"
+    with pytest.raises(StepAside, match=f"^{told}$"):
         select_for_labeling.main(lake.run("select_for_labeling", DAY))
     lake.write(tables.SERVING, [{"model_version": "encoder-abc", "embedding_collection": "e", "hash_collection": "h", "videos": 1}])
-    with pytest.raises(StepAside, match="no trained model was served before this day"):
+    lake.write(tables.VIDEOS, [{"video_id": "v000", "status": "ok", "has_audio": False}])
+    lake.write(tables.FEATURES, [_features("v000", "visual", "v1", np.eye(4))], NEXT)  # which is labelled
+    with pytest.raises(StepAside, match=f"^{told}$"):
         select_for_labeling.main(lake.run("select_for_labeling", NEXT))

@@ -77,11 +77,9 @@ def test_answers_that_the_model_was_not_taught(spark: SparkSession) -> None:
     tree = spark.createDataFrame(Taxonomy.from_dict(TREE).rows(), tables.TAXONOMY.spark_schema("data_date"))
     taught = spark.createDataFrame([("taught",)], "video_id string")
     rows = held_out_answers("category", predictions, labels, tree, taught).collect()
-    found = {r.video_id: (round(r.uncertainty, 6), r.is_error) for r in rows}
+    found = {r.video_id: r.is_error for r in rows}
     assert len(rows) == len(found)
-    assert found == {
-        "right": (0.5, False), "deeper": (0.7, False), "wrong": (1.0, True), "other": (0.75, True), "alone": (0.25, False),
-    }  # fmt: skip
+    assert found == {"right": False, "deeper": False, "wrong": True, "other": True, "alone": False}
 
 
 def test_what_was_predicted_by_a_former_label_is_judged_by_what_it_became(spark: SparkSession) -> None:

@@ -45,7 +45,7 @@ def trust_in(uncertainty: np.ndarray, errors: np.ndarray) -> Trust:
 
 
 def held_out_answers(task: str, predictions: DataFrame, labels: DataFrame, taxonomy: DataFrame, learned: DataFrame) -> DataFrame:
-    """video_id, uncertainty (1 - margin), is_error of each labelled video that a model was not taught by, once each.
+    """video_id, is_error of each labelled video that a model was not taught by, once each.
 
     predictions: of the model for the task: video_id, top (best first). labels: silver.labels, taxonomy: silver.taxonomy, newest rows.
     learned: video_id of what the model was taught by. The best label is right where people gave it or one below it, wrong where they
@@ -58,17 +58,7 @@ def held_out_answers(task: str, predictions: DataFrame, labels: DataFrame, taxon
     tree = taxonomy.select("label_id", F.concat(F.array("label_id"), "ancestors").alias("lineage"))
     given = labels.where((F.col("task") == task) & (F.col("answer") == 1)).select("video_id", "label_id")
     of_labelled = predictions.join(given.select("video_id").distinct(), on="video_id", how="left_semi").withColumn("task", F.lit(task))
-    said = (
-        followed(of_labelled, taxonomy)
-        .where(F.size("top") > 0)
-        .select(
-            "video_id",
-            F.get("top", F.lit(0))["label_id"].alias("best"),
-            (1 - F.get("top", F.lit(0))["probability"] + F.coalesce(F.get("top", F.lit(1))["probability"], F.lit(0.0))).alias(
-                "uncertainty"
-            ),
-        )
-    )
+    said = followed(of_labelled, taxonomy).where(F.size("top") > 0).select("video_id", F.get("top", F.lit(0))["label_id"].alias("best"))
     best_tree = tree.select(F.col("label_id").alias("best"), F.col("lineage").alias("best_lineage"))
     compared = (
         given.join(learned, on="video_id", how="left_anti")
@@ -78,5 +68,5 @@ def held_out_answers(task: str, predictions: DataFrame, labels: DataFrame, taxon
         .withColumn("right", F.array_contains("lineage", F.col("best")))
         .withColumn("other", ~F.array_contains("best_lineage", F.col("label_id")))
     )
-    judged = compared.groupBy("video_id", "uncertainty").agg(F.max("right").alias("right"), F.max("other").alias("other"))
-    return judged.where(F.col("right") | F.col("other")).select("video_id", "uncertainty", (~F.col("right")).alias("is_error"))
+    judged = compared.groupBy("video_id").agg(F.max("right").alias("right"), F.max("other").alias("other"))
+    return judged.where(F.col("right") | F.col("other")).select("video_id", (~F.col("right")).alias("is_error"))
