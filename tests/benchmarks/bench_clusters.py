@@ -43,7 +43,7 @@ print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 
 METHODS = {
     "Reelhouse": f"""
 from reelhouse.sampling import density_clusters
-cluster = lambda rows: density_clusters(rows, minimum_size={MINIMUM_SIZE}, seed=0).labels""",
+cluster = lambda rows: density_clusters(rows, minimum_size={MINIMUM_SIZE}).labels""",
     "EVoC": """
 import evoc
 cluster = lambda rows: evoc.EVoC(random_state=0).fit_predict(rows)""",
