@@ -8,14 +8,13 @@ Launch  reelhouse job extract --date 2026-01-02
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from reelhouse import tables
+from reelhouse.scratch import cache_folder
 from reelhouse.sections import VideoSettings
 from reelhouse.video import extract_videos, features_of, frames_of, ocr_of, refused_of, videos_of
 
@@ -30,8 +29,7 @@ def newest(arrivals: DataFrame) -> DataFrame:
 
 
 def build(arrivals: DataFrame, settings: VideoSettings) -> DataFrame:
-    cache = Path(os.environ.get("REELHOUSE_CACHE") or Path.home() / ".cache" / "reelhouse")
-    return extract_videos(newest(arrivals), settings, cache / "encoders")
+    return extract_videos(newest(arrivals), settings, cache_folder() / "encoders")
 
 
 def main(run: Run) -> None:

@@ -109,6 +109,7 @@ def test_a_day_without_data_publishes_empty_tables(spark: SparkSession):
 def test_the_encoder_is_kept_in_the_cache_folder_that_the_environment_names(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("REELHOUSE_CACHE", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("REELHOUSE_CACHE", "~/x")  # as the set-up understands it
     extract.build(spark.createDataFrame([], ARRIVALS), settings_module.load().video)
-    assert [p.suffix for p in (tmp_path / "encoders").iterdir()] == [".onnx"]
+    assert [p.suffix for p in (tmp_path / "x" / "encoders").iterdir()] == [".onnx"]
