@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from reelhouse.errors import ServerError
+from reelhouse.settings import load
+from reelhouse.sql_server import server
+
 FORBID = "import os, pathlib, subprocess, sys\nfrom reelhouse.sql_server.boundary import forbid_writes\n"
 
 
@@ -49,3 +53,35 @@ def test_nothing_outside_can_be_changed_by_it_or_its_children(tmp_path: Path, co
 def test_it_reads_everything_and_writes_below_what_it_may(tmp_path: Path):
     code = "open('scratch/new', 'w').write(open('lake/file').read()); os.remove('scratch/new'); os.mkdir('scratch/folder')"
     assert "did it" in after_forbidding(tmp_path, code)
+
+
+@pytest.mark.parametrize(
+    ("root", "why", "told"),
+    [
+        ("w", "no Landlock here", "no Landlock here. Run it as a user who may not write below w"),
+        ("file:/w", "no Landlock here", "no Landlock here. Run it as a user who may not write below file:/w"),
+        # Landlock is there, and the tables are not where it guards
+        ("s3a://bucket/x", None, "it guards this machine's files alone. Give it credentials that may only read there"),
+    ],
+)
+def test_where_the_system_can_not_guard_the_tables_the_server_warns_or_leaves(monkeypatch, root, why, told):
+    monkeypatch.setattr(server, "forbid_writes", lambda places: why)
+    said = []
+    server._keep_from_writing(load(values={"storage.root": root}), [], said.append)
+    assert said == [
+        f"WARNING: only the look at each statement keeps clients from writing to {root}; the system can't keep this process from it: {told}"
+    ]
+    said.clear()
+    leaves = load(values={"storage.root": root, "sql_server.without_boundary": "leave"})
+    with pytest.raises(ServerError) as left:
+        server._keep_from_writing(leaves, [], said.append)
+    assert (str(left.value), said) == (
+        f"the system can't keep the server from writing to {root}: {told}, and set sql_server.without_boundary to go_on", []
+    )  # fmt: skip
+
+
+def test_where_the_system_guards_the_tables_the_server_says_so(monkeypatch):
+    monkeypatch.setattr(server, "forbid_writes", lambda places: None)
+    said = []
+    server._keep_from_writing(load(values={"storage.root": "w", "sql_server.without_boundary": "leave"}), [], said.append)
+    assert said == ["read-only: the system refuses this process every write outside of its scratch folder (Landlock)"]

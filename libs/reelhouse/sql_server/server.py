@@ -130,25 +130,20 @@ def _is_loopback(host: str) -> bool:
 
 def _keep_from_writing(settings: Settings, except_below: list[Path], say: Callable[[str], None]) -> None:
     root = settings.storage.root
-    why = forbid_writes(except_below)
+    is_remote = "://" in root and not root.startswith("file:")
+    why, mend = forbid_writes(except_below), f"Run it as a user who may not write below {root}"
+    if is_remote:  # what the system of this machine guards is not where the tables are
+        why, mend = "it guards this machine's files alone", "Give it credentials that may only read there"
     if why is None:
         say("read-only: the system refuses this process every write outside of its scratch folder (Landlock)")
-    elif "://" in root and not root.startswith("file:"):
-        pass  # what the system of this machine guards is not where the tables are
     elif settings.sql_server.without_boundary == "leave":
         raise ServerError(
-            f"the system can't keep the server from writing: {why}. Run the server as a user who may not write below {root} and set "
-            "sql_server.without_boundary to go_on"
+            f"the system can't keep the server from writing to {root}: {why}. {mend}, and set sql_server.without_boundary to go_on"
         )
     else:
         say(
-            f"WARNING: only the look at each statement keeps clients from writing; the system can't keep this process from it: {why}. "
-            f"Run it as a user who may not write below {root}"
-        )
-    if "://" in root and not root.startswith("file:"):
-        say(
-            f"WARNING: only the look at each statement keeps clients from writing to {root}; the system guards this machine's files alone. "
-            "Give this process credentials that may only read there"
+            f"WARNING: only the look at each statement keeps clients from writing to {root}; the system can't keep this process from it: "
+            f"{why}. {mend}"
         )
 
 
