@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from reelhouse import cli, doctor, tables
 from reelhouse import settings as settings_module
 from reelhouse.doctor import Finding
+from reelhouse.errors import StorageError
 from reelhouse.lake import Lake
 from tests.planting import write_rows
 
@@ -293,3 +294,18 @@ def test_settings_that_ask_for_more_than_the_machine_has_are_found(root: Path, m
     monkeypatch.setattr(doctor, "SPACE_WRONG", 2**60)
     assert {f.level for f in doctor.space(settings)} == {"wrong"}
     assert "which is not there" in wrong_of(doctor.decoding(settings_of(root, video__encoder="no/such.onnx")))[0].told
+
+
+def test_on_an_object_store_neither_doctor_nor_repair_says_that_the_tables_are_well(monkeypatch: pytest.MonkeyPatch):
+    """Nothing is asked of the network, and no session is started."""
+    monkeypatch.setattr("reelhouse.lake.start_session", None)
+    bucket = "s3a://bucket/x"
+    instead = "bring that object back from an earlier version that the store kept, or from a copy"
+    (found,) = [f for f in doctor.examine(settings_module.load(values={"storage.root": bucket})) if f.about == "tables"]
+    assert (found.level, found.told) == ("warning", f"not looked at: {bucket} is no local folder, and only those are looked into")
+    assert instead in found.mend
+    done = CliRunner().invoke(cli.app, ["repair", "--root", bucket])
+    assert done.output == ""
+    assert isinstance(done.exception, StorageError)
+    assert str(done.exception).startswith("the logs of the tables were not looked at, and nothing was changed: repair can look into local")
+    assert f"{bucket} is none. Instead, a job or query that meets a damaged file names it: {instead}" in str(done.exception)

@@ -49,6 +49,10 @@ PINNED = (
     "av",
 )
 LOCK = CONF.parent / "requirements.lock"
+# what a person does where files can't be looked at from here
+ON_OBJECT_STORE = (
+    "a job or query that meets a damaged file names it: bring that object back from an earlier version that the store kept, or from a copy"
+)
 _AS_ITS_USER = "ask as the user whose runs these are"
 
 
@@ -74,7 +78,8 @@ def examine(settings: Settings, *, thorough: bool = False) -> Iterator[Finding]:
     yield sql_port(settings)
     root = local_root(settings)
     if root is None:
-        yield Finding("ok", "tables", f"{settings.storage.root} is no local folder: its files are not looked at")
+        told = f"not looked at: {settings.storage.root} is no local folder, and only those are looked into"
+        yield Finding("warning", "tables", told, ON_OBJECT_STORE)
     elif not (root / "tables").is_dir():
         yield Finding("ok", "tables", f"nothing was written to {root} yet")
     else:

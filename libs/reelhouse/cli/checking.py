@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from reelhouse.cli.options import Conf, Root, Set, open_lake, settings_of
+from reelhouse.errors import StorageError
 
 app = typer.Typer()
 
@@ -32,12 +33,19 @@ def doctor(
 
 @app.command()
 def repair(conf: Conf = None, values: Set = None, root: Root = None) -> None:
-    """Take damaged entries out of the tables' logs, and mark the runs that must be repeated."""
+    """Take damaged entries out of the tables' logs, and mark the runs that must be repeated. For a root that is a local folder."""
     from reelhouse import show
+    from reelhouse.doctor import ON_OBJECT_STORE, local_root
     from reelhouse.mending import repair as repair_lake
     from reelhouse.pipeline import load_jobs
 
-    with open_lake(settings_of(conf, values, root)) as lake:
+    settings = settings_of(conf, values, root)
+    if local_root(settings) is None:
+        raise StorageError(
+            f"the logs of the tables were not looked at, and nothing was changed: repair can look into local folders only, and "
+            f"{settings.storage.root} is none. Instead, {ON_OBJECT_STORE}"
+        )
+    with open_lake(settings) as lake:
         mended = list(repair_lake(lake, load_jobs()))
     for one in mended:
         show.progress(f"{one.table}: a damaged entry of its log was taken out; it is kept as {one.kept}")
