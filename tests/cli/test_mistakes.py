@@ -77,3 +77,11 @@ def test_the_program_names_itself_as_it_can_be_called_again(tmp_path: Path, monk
     assert show.program() == "reelhouse"
     monkeypatch.setattr(sys, "argv", ["pytest"])
     assert show.program() == "reelhouse"
+
+
+def test_the_help_says_what_the_program_is_for_and_which_variables_it_reads():
+    told = " ".join(CliRunner().invoke(cli.app, ["--help"]).output.replace("│", " ").split())
+    assert "Understand short videos, day by day: take them in, choose what to label" in told
+    assert "call one function" not in told
+    for name in ("REELHOUSE_CACHE (folder of", "REELHOUSE_CONF_DIR (folder with", "REELHOUSE_ENVIRONMENT (the record of"):
+        assert name in told

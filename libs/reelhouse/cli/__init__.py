@@ -1,4 +1,4 @@
-"""`reelhouse ...`: the commands. Each is thin: read options, call one function, show the result."""
+"""`reelhouse ...`: the commands. Each is thin: reads options, calls one function, shows the result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from reelhouse import scratch
 from reelhouse.cli import asking, checking, labels, models, removing, reporting, running, schedule, serving, vectors
 from reelhouse.errors import ReelhouseError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.split("\n")[0])
+HELP = "Understand short videos, day by day: take them in, choose what to label, find wrong labels, mine tags, train, serve the results."
+VARIABLES = """
+Environment variables: REELHOUSE_CACHE (folder of models and temporary files; ~/.cache/reelhouse if not set), REELHOUSE_CONF_DIR (folder
+with base.yml, pipeline.yml, taxonomy/ and expectations/, instead of the checkout's conf/), REELHOUSE_ENVIRONMENT (the record of Java and
+JARs that `make setup` wrote, environment.json, of another environment than this one).
+"""
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=HELP, epilog=VARIABLES)
 for group in (running.app, asking.app, reporting.app, removing.app, checking.app, serving.app):
     app.add_typer(group)
 app.add_typer(models.app, name="models")
