@@ -2,8 +2,8 @@
 
 Reads   gold.predictions, gold.embeddings, gold.hashes, ops.promotions (as of the day), ops.vector_loads (the day), ops.serving
         (before the day), the collections
-Writes  ops.serving, one row for the day; then the aliases of a Milvus server follow it, and collections and rows that predict left
-        for readers go
+Writes  ops.serving, one row for the day; then the aliases of a Milvus server follow it within seconds, and rows and collections that
+        were kept for readers go
 Rerun   safe: the same inputs give the same row. Until it is written, readers keep the model of the day before
 Launch  reelhouse job serve --date 2026-01-02
 """
@@ -18,7 +18,7 @@ from reelhouse import tables
 from reelhouse.errors import VectorStoreError
 from reelhouse.features import UNTRAINED
 from reelhouse.live import SWITCHING, live_versions, newest_served, not_loaded, searchable, served_before, serving_row, videos_lost, without
-from reelhouse.mirror import follow_serving
+from reelhouse.mirror import drop_unneeded, point_aliases
 from reelhouse.training.champion import champions_of
 
 if TYPE_CHECKING:
@@ -35,9 +35,10 @@ def main(run: Run) -> None:
         version = version_to_serve(run, versions[0])
         videos = searchable(run.current(tables.EMBEDDINGS), version).count()
         run.publish(tables.SERVING, serving_row(run.spark, version, videos))
+        point_aliases(run)  # before the tables are cleared: who reads by an alias is to lag by seconds, however that goes
         if seen := newest_served(run.ever(tables.SERVING)):
             run.sweep("predict", model_version=seen)
-        follow_serving(run, preparing=versions)
+        drop_unneeded(run, preparing=versions)
     run.metric("videos", videos)
     run.note(f"serving {version}")
 

@@ -1,17 +1,25 @@
 """The jobs that load, compare and serve vectors, with the real Milvus server and import files that Spark writes."""
 
+import time
+from pathlib import Path
+
 import pytest
 
 from reelhouse import settings as settings_module
 from reelhouse import tables
+from reelhouse.errors import StorageError
+from reelhouse.promotion import rollback
+from reelhouse.run import Run
 from reelhouse.similar import collections_of
-from reelhouse.vectors import only
+from reelhouse.vectors import KINDS, VectorStore, only
+from tests.jobs.small_lake import random_model
 from tests.milvus_server import running_server
 from tests.planting import write_rows
 from tests.turns import WHOLE_DAYS
 from tests.vectors.days import DAY1, DAY2, DAY3, VERSION, Days, unit
 
-TURN = (WHOLE_DAYS, 350)
+TURN = (WHOLE_DAYS, 430)
+SECONDS_BEHIND_MAX = 5  # who reads by an alias, after who reads the tables
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +92,66 @@ def test_aliases_follow_what_is_served_and_two_versions_are_kept(days):
     assert collections_of(days.lake, days.store)[1] == (
         "video_embedding__encoder_c", "encoder-c", 2, "served", "video_embedding", "HNSW",
     )  # fmt: skip
+
+
+@pytest.fixture
+def moves(monkeypatch):
+    """When each alias was moved, by the clock of files: name -> seconds."""
+    moved, real = {}, VectorStore.call
+
+    def call(store, method, *arguments, **named):
+        result = real(store, method, *arguments, **named)
+        if method in ("create_alias", "alter_alias"):
+            moved[arguments[1]] = time.time()
+        return result
+
+    monkeypatch.setattr(VectorStore, "call", call)
+    return moved
+
+
+def behind(days, moves):
+    """By how many seconds the slower alias came after the commit that switched the readers of the tables."""
+    entries = (Path(days.lake.path(tables.SERVING)) / "_delta_log").glob("*.json")
+    return max(moves[kind.name] for kind in KINDS) - max(entry.stat().st_mtime for entry in entries)
+
+
+def test_the_aliases_follow_a_switch_and_a_rollback_within_five_seconds(days, moves):
+    registry = days.services.registry
+    for day, version in ((DAY1, "f00d"), (DAY2, "beef")):
+        registry.register(registry.start(version, {}).run_id, version, random_model(1), {"snapshot_id": "s", "data_date": str(day)})
+        days.predicted(day, {"a": 0.1, "b": 0.2}, version=version, classes=True)
+        days.run("load_vectors", day)
+        moves.clear()
+        days.run("serve", day)
+        assert {kind.name: days.store.alias_of(kind.name) for kind in KINDS} == {kind.name: f"{kind.name}__{version}" for kind in KINDS}
+        assert -0.1 < behind(days, moves) <= SECONDS_BEHIND_MAX
+    moves.clear()
+    run = Run("models", DAY2, days.settings, days.lake, days.ledger, days.services, lambda text: None)
+    assert rollback(run, "anna", "wrong names") == "readers see f00d on 2 videos from now on; beef is rejected by anna"
+    run.finish("succeeded")
+    run.close()
+    assert {kind.name: days.store.alias_of(kind.name) for kind in KINDS} == {kind.name: f"{kind.name}__f00d" for kind in KINDS}
+    assert -0.1 < behind(days, moves) <= SECONDS_BEHIND_MAX
+
+
+def test_where_clearing_the_tables_fails_the_aliases_have_moved_and_the_day_again_drops_what_is_not_needed(days, monkeypatch):
+    for day, version in ((DAY1, VERSION), (DAY2, "encoder-b"), (DAY3, "encoder-c")):
+        days.predicted(day, {"a": 0.1}, version=version)
+        days.run("load_vectors", day)
+        if day != DAY3:
+            days.run("serve", day)
+
+    def full(*given, **named):
+        raise StorageError("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "sweep", full)
+        with pytest.raises(StorageError, match="planted"):
+            days.run("serve", DAY3)
+    assert {kind.name: days.store.alias_of(kind.name) for kind in KINDS} == {kind.name: f"{kind.name}__encoder_c" for kind in KINDS}
+    assert len(days.store.list_collections()) == 6
+    days.run("serve", DAY3)
+    assert days.store.list_collections() == [f"{kind.name}__encoder_{v}" for kind in KINDS for v in "bc"]
 
 
 def test_without_an_import_folder_a_new_collection_is_whole_too_and_listed_page_by_page(days, monkeypatch):
