@@ -30,7 +30,7 @@ bench: setup ## run the benchmarks (or those in BENCH) and write tests/benchmark
 	$(VENV)/python -m tests.benchmarks $(BENCH)
 
 faults: setup ## kill, cut, fill, corrupt and race all there is, and see that it recovers (three hours, twice that on a slow machine)
-	REELHOUSE_TEST_MEMORY=6g $(VENV)/python -m pytest tests/faults $(PYTEST_ARGS)  # one process sees hundreds of lakes
+	REELHOUSE_TEST_MEMORY=6g $(VENV)/python -m pytest tests/faults $$($(VENV)/python -m tests.faults.survived --elsewhere) $(PYTEST_ARGS)  # one process sees hundreds of lakes
 
 lock: ## remake requirements.lock from setup.py (remove it first to take newer versions)
 	@$(PYTHON) libs/environment lock

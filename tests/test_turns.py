@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -91,6 +94,21 @@ def test_every_job_is_in_every_turn():
     seconds = [module.TURN[1] for module in modules if getattr(module, "TURN", ("",))[0] == JOBS]
     assert len(seconds) >= 2
     assert sum(seconds) <= SECONDS_OF_A_TURN[JOBS]
+
+
+def test_make_faults_runs_what_is_declared_in_other_folders_too():
+    """Each of them is there, and a name that pytest takes."""
+    asked = "python -m tests.faults.survived --elsewhere"
+    assert f"pytest tests/faults $$($(VENV)/{asked}) " in (TESTS.parent / "Makefile").read_text(encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}/libs"}
+    said = subprocess.run(
+        [sys.executable, *asked.split()[1:]], cwd=TESTS.parent, env=environment, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.split() == [
+        "tests/jobs/test_train.py::test_a_training_whose_rank_was_killed_registers_nothing_and_goes_on_from_its_checkpoint",
+        "tests/vectors/test_server.py::"
+        "test_a_server_that_is_killed_is_a_named_error_and_after_its_restart_searches_go_on_and_the_load_is_made_again",
+    ]
 
 
 def test_the_table_of_faults_in_the_readme_is_what_the_tests_declare():

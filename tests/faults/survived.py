@@ -1,11 +1,13 @@
 """What the tests under tests/faults are about, as they declare it themselves: the table of the README is made of it.
 
-`python -m tests.faults.survived` prints the table.
+`python -m tests.faults.survived` prints the table; with `--elsewhere`, the tests of it that lie in other folders, as pytest takes them.
 """
 
 from __future__ import annotations
 
 import importlib
+import re
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,11 @@ class Fault:
     sees: str
     mends: str
 
+    @property
+    def words(self) -> str:
+        """What the user sees between the first backticks, as a regular expression."""
+        return ".*".join(map(re.escape, self.sees.split("`")[1].split("…")))
+
 
 def survives(happens: str, *, sees: str, mends: str, seconds: int | None) -> Callable[[_Test], _Test]:
     """Declare which fault a test plants. seconds: how long it takes alone (with parameters: each), see tests/turns.py; None: it is run
@@ -45,6 +52,15 @@ def declared_faults() -> list[Fault]:
     return [test.fault for module in modules for test in vars(module).values() if hasattr(test, "fault")]
 
 
+def elsewhere() -> list[str]:
+    """Node ids of the declared tests that are not in this folder."""
+    modules = [importlib.import_module(name) for name in _ELSEWHERE]
+    found = [
+        (module.__name__.replace(".", "/"), name) for module in modules for name, test in vars(module).items() if hasattr(test, "fault")
+    ]
+    return [f"{file}.py::{name}" for file, name in found]
+
+
 def table(faults: Iterable[Fault]) -> str:
     """The faults as a Markdown table."""
     rows = [_HEADING, ("---",) * 3, *((f.happens, f.sees, f.mends) for f in faults)]
@@ -52,4 +68,4 @@ def table(faults: Iterable[Fault]) -> str:
 
 
 if __name__ == "__main__":
-    print(table(declared_faults()), end="")
+    print(*elsewhere()) if sys.argv[1:] == ["--elsewhere"] else print(table(declared_faults()), end="")
