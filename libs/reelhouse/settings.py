@@ -100,17 +100,26 @@ def load(
     Raises SettingsError with every unknown key and ill-typed value at once, or for a variable that is not set, or an address with a
     password in it.
     """
-    merged = _read(conf / "base.yml")
-    for path in overlays:
-        _lay(merged, _read(Path(path)))
-    for dotted, value in (values or {}).items():
-        section, _, key = dotted.partition(".")
-        _lay(merged, {section: {key: value}} if key else {section: value})
-    merged = _filled(merged, "", elsewhere)
+    merged = _filled(_merged(overlays, values or {}, conf), "", elsewhere)
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from error
+
+
+def variables_of(overlays: Sequence[Path | str], values: Mapping[str, Any], conf: Path = CONF) -> list[str]:
+    """Names of the environment's variables that the same settings ask for as `${NAME}`, sorted."""
+    return sorted(set(_FROM_ENVIRONMENT.findall(json.dumps(_merged(overlays, values, conf), default=str))))
+
+
+def _merged(overlays: Sequence[Path | str], values: Mapping[str, Any], conf: Path) -> dict[str, Any]:
+    merged = _read(conf / "base.yml")
+    for path in overlays:
+        _lay(merged, _read(Path(path)))
+    for dotted, value in values.items():
+        section, _, key = dotted.partition(".")
+        _lay(merged, {section: {key: value}} if key else {section: value})
+    return merged
 
 
 def shown(dotted: str, value: Any) -> str:

@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 from pyspark.sql import SparkSession
+from typer.testing import CliRunner
 
-from reelhouse import tables
+from reelhouse import cli, tables
 from reelhouse.cli.schedule import _logs_of
 from reelhouse.errors import LockedError, SettingsError, StorageError
 from reelhouse.lake import Lake
@@ -189,6 +190,45 @@ def test_where_a_cluster_is_told_of_comes_with_the_line_and_secrets_do_not():
     line = cron.cron_line("12:00", Path("/a"), [], cluster | {"AWS_SECRET_ACCESS_KEY": "sesame", "HOME": "/root"})
     assert line.startswith(f"0 12 * * * cd /a && env {' '.join(f'{name}={value}' for name, value in cluster.items())} ")
     assert "sesame" not in line
+
+
+def test_without_a_source_no_line_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli.app, ["schedule", "cron", "--set", "schedule.at=12:00"])
+    assert (done.stdout, type(done.exception)) == ("", SettingsError)
+    assert str(done.exception).startswith("no source is set, so that every night would end with exit status 2. Add sources.deliveries (")
+    for name in ("deliveries", "videos", "manifest", "inbox"):
+        done = CliRunner().invoke(cli.app, ["schedule", "cron", "--at", "12:00", "--set", f"sources.{name}=there"])
+        assert (done.exit_code, done.stderr) == (0, "")
+        assert done.stdout.startswith("0 12 * * * cd ")
+
+
+def test_variables_that_the_settings_ask_for_and_cron_lacks_are_named_beside_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yml").write_text("vectors: {token: '${TOKEN}'}\nmodels: {uri: 'http://${OVERRULED}:5000'}  # ${COMMENT}\n")
+    for name in ("TOKEN", "HOOK", "JAVA_HOME"):
+        monkeypatch.setenv(name, "sesame")
+    values = ["models.uri=", "sources.deliveries=${HOME}/in", "storage.root=${JAVA_HOME}", "alerts.on_failure=${HOOK}"]
+    words = [word for value in values for word in ("--set", value)]
+    done = CliRunner().invoke(cli.app, ["schedule", "cron", "--at", "12:00", "--conf", "own.yml", *words])
+    assert done.exit_code == 0, done.output
+    assert done.stderr == (
+        "# cron has none of your variables, and the settings ask for some: set HOOK=..., TOKEN=... in the crontab, above this line, "
+        "each on its own\n"
+    )
+    assert done.stdout.count("\n") == 1
+    assert "TOKEN" not in done.stdout
+
+
+def test_a_mistake_in_the_settings_at_night_is_in_crons_mail(folder: Path, line: str):
+    for words, said in (
+        ("--set no.such=1", "settings are wrong:\n  no: there is no such setting"),
+        ("--set 'vectors.token=${GONE}'", "GONE"),
+    ):
+        night = as_cron_does(f"{line} {words}", folder)
+        assert (night.returncode, night.stdout) == (2, "")
+        assert night.stderr.startswith("reelhouse: ")
+        assert said in night.stderr
 
 
 @pytest.mark.parametrize(("zone", "at", "safe"), [("Europe/Helsinki", "02:00", "03:00"), ("Europe/Berlin", "01:30", "02:30")])

@@ -24,7 +24,10 @@ CLUSTER = CONF / "cluster.yml"
 def objects(tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict]:
     own = tmp_path / "my own (site's) größe.yml"
     own.write_text(
-        yaml.safe_dump({"schedule": {"namespace": "lake", "image": "hub/reelhouse:7", "executor_secrets": ["AWS_ACCESS_KEY_ID"]}})
+        yaml.safe_dump(
+            {"sources": {"deliveries": "/mnt/in"}}
+            | {"schedule": {"namespace": "lake", "image": "hub/reelhouse:7", "executor_secrets": ["AWS_ACCESS_KEY_ID"]}}
+        )
     )
     typed = typing_in(tmp_path, spark, monkeypatch)
     printed = typed("schedule", "kubernetes", "--at", "04:30", "--conf", str(CLUSTER), "--conf", str(own), "--root", "s3a://other/it's")
@@ -142,7 +145,18 @@ def test_a_secret_is_not_printed_and_a_folder_is_no_root_for_a_pod(tmp_path: Pat
     # one that the environment holds is looked up in the pod, whether or not it is known here
     own.write_text("vectors: {token: '${TOKEN}', uri: 'http://${HOST}:19530'}\n")
     monkeypatch.setenv("TOKEN", "sesame")
-    printed = typed("schedule", "kubernetes", "--conf", str(CLUSTER), "--conf", str(own)).stdout
+    with pytest.raises(
+        SettingsError, match=r"^no source is set, so that every night would end with exit status 2\. Add sources\.deliveries"
+    ):
+        typed("schedule", "kubernetes", "--conf", str(CLUSTER), "--conf", str(own))
+    sources = [word for value in ("sources.manifest=/mnt/m.csv", "sources.roots=[/mnt/a, /mnt/b]") for word in ("--set", value)]
+    printed = typed("schedule", "kubernetes", "--conf", str(CLUSTER), "--conf", str(own), *sources).stdout
+    comment = [line for line in printed.splitlines() if line.startswith("#")]
+    assert comment[0].startswith(
+        "# Before you install this: these must be there, at these paths, in the pods of the driver and of the exec"
+    )
+    folders = ["sources.manifest: /mnt/m.csv", "sources.roots[0]: /mnt/a", "sources.roots[1]: /mnt/b"]
+    assert [line.removeprefix("#   ") for line in comment if line.startswith("#   ")] == folders
     assert "${TOKEN}" in printed
     assert "sesame" not in printed
     with pytest.raises(SettingsError, match=r"storage\.root must be an address .*, not warehouse"):

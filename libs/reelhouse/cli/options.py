@@ -27,13 +27,17 @@ Day = Annotated[str | None, typer.Option("--date", help="YYYY-MM-DD (UTC)")]
 def settings_of(
     conf: list[Path] | None, values: list[str] | None, root: str | None, extra: dict[str, Any] | None = None, *, elsewhere: bool = False
 ) -> Settings:
+    return settings_module.load(conf or [], (extra or {}) | pairs_of(values, root), elsewhere=elsewhere)
+
+
+def pairs_of(values: list[str] | None, root: str | None) -> dict[str, Any]:
+    """What the options set: section.key -> value."""
     pairs: dict[str, Any] = {}
     for text in values or []:
         dotted, value = settings_module.pair(text)
         known = pairs.get(dotted)
         pairs[dotted] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
-    pairs |= {"storage.root": root} if root else {}
-    return settings_module.load(conf or [], (extra or {}) | pairs, elsewhere=elsewhere)
+    return pairs | ({"storage.root": root} if root else {})
 
 
 def day_of(text: str) -> dt.date:

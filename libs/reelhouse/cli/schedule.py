@@ -5,17 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_lake, settings_of
+from reelhouse.cli.options import Conf, Day, Root, Set, day_of, open_lake, pairs_of, settings_of
 from reelhouse.errors import LockedError, SettingsError, StorageError
 from reelhouse.oncall import Alert, Trouble, next_step, tell
-from reelhouse.schedule import LOCK, LOGS
-from reelhouse.settings import pair, plain_secrets
+from reelhouse.schedule import LOCK, LOGS, check_sources
+from reelhouse.settings import pair, plain_secrets, variables_of
 
 if TYPE_CHECKING:
     from reelhouse.settings import Settings
@@ -47,9 +48,12 @@ def _files(conf: list[Path] | None) -> list[str]:
 @app.command()
 def cron(at: At = None, conf: Conf = None, values: Set = None, root: Root = None) -> None:
     """Print the line of a crontab that runs the UTC day before; `(crontab -l; reelhouse schedule cron) | crontab -` adds it."""
-    from reelhouse.schedule.cron import cron_line
+    from reelhouse.schedule.cron import cron_line, variables_wanted
 
     settings, words = _scheduled(conf, values, root, at)
+    check_sources(settings)
+    if wanted := variables_wanted(variables_of(conf or [], pairs_of(values, root))):
+        print(f"# {wanted}", file=sys.stderr)  # what is printed besides the line goes into no crontab
     print(cron_line(settings.schedule.at, Path.cwd(), [*_files(conf), *words], os.environ))
 
 

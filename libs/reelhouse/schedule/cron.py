@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reelhouse.errors import SettingsError
@@ -22,6 +22,18 @@ KEPT = (
     "SPARK_CONF_DIR",
     "PYSPARK_PYTHON",
 )
+
+# what cron sets by itself
+_OF_CRON = ("HOME", "LOGNAME", "PATH", "SHELL", "USER")
+
+
+def variables_wanted(names: Iterable[str]) -> str:
+    """What to tell of variables that the settings ask for and the line does not bring, so that they must be in the crontab; else empty."""
+    missing = [name for name in names if name not in KEPT and name not in _OF_CRON]
+    if not missing:
+        return ""
+    lines = ", ".join(f"{name}=..." for name in missing)
+    return f"cron has none of your variables, and the settings ask for some: set {lines} in the crontab, above this line, each on its own"
 
 
 def cron_line(at: str, folder: Path, words: Sequence[str], environ: Mapping[str, str], zone: dt.tzinfo | None = None) -> str:

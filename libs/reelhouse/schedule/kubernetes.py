@@ -15,6 +15,7 @@ import yaml
 
 from reelhouse.errors import SettingsError
 from reelhouse.pipeline import Job
+from reelhouse.schedule import check_sources
 from reelhouse.settings import Settings, plain_secrets
 
 NAME = "reelhouse"
@@ -40,6 +41,7 @@ def manifest(settings: Settings, jobs: Sequence[Job], overlays: Sequence[Path], 
     for name, uri in (("models.uri", settings.models.uri), ("vectors.uri", settings.vectors.uri)):
         if not uri or uri.endswith(".db"):
             raise SettingsError(f"{name} must be the address of a server that every pod reaches, not {uri or 'a file'}")
+    check_sources(settings)
     names = [re.sub(r"[^-._a-zA-Z0-9]", "-", path.name) for path in overlays]  # a ConfigMap's keys hold no other characters
     files = {f"{n}-{name}": path.read_text(encoding="utf-8") for n, (name, path) in enumerate(zip(names, overlays, strict=True), 1)}
     files["spark.yml"] = yaml.safe_dump({"spark": _spark(settings)}, sort_keys=False)
@@ -68,7 +70,26 @@ def manifest(settings: Settings, jobs: Sequence[Job], overlays: Sequence[Path], 
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{NAME}-settings", **place}, "data": files},
         _cron_job(settings, jobs, list(files), words, place),
     ]
-    return yaml.dump_all(objects, Dumper=_Whole, sort_keys=False, allow_unicode=True, width=1000)
+    return _folders_wanted(settings) + yaml.dump_all(objects, Dumper=_Whole, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _folders_wanted(settings: Settings) -> str:
+    """A comment that names the folders which the pods must find, for whoever installs the objects; they depend on the cluster."""
+    sources = settings.sources
+    named = {name: getattr(sources, name) for name in ("deliveries", "videos", "manifest", "inbox")}
+    named |= {f"roots[{n}]": root for n, root in enumerate(sources.roots)}
+    folders = {f"sources.{name}": place for name, place in named.items() if place}
+    if settings.vectors.import_folder:
+        folders["vectors.import_folder"] = settings.vectors.import_folder
+    return "".join(
+        f"# {line}\n"
+        for line in (
+            "Before you install this: these must be there, at these paths, in the pods of the driver and of the executors.",
+            *(f"  {name}: {place}" for name, place in folders.items()),
+            "For the driver, add volumes and volumeMounts to the CronJob below; for the executors, the same by",
+            "spark.kubernetes.executor.volumes.persistentVolumeClaim.NAME.mount.path and .options.claimName in the setting spark.extra.",
+        )
+    )
 
 
 class _Whole(yaml.SafeDumper):
