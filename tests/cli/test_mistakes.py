@@ -83,5 +83,5 @@ def test_the_help_says_what_the_program_is_for_and_which_variables_it_reads():
     told = " ".join(CliRunner().invoke(cli.app, ["--help"]).output.replace("│", " ").split())
     assert "Understand short videos, day by day: take them in, choose what to label" in told
     assert "call one function" not in told
-    for name in ("REELHOUSE_CACHE (folder of", "REELHOUSE_CONF_DIR (folder with", "REELHOUSE_ENVIRONMENT (the record of"):
+    for name in ("REELHOUSE_CACHE: folder of", "REELHOUSE_CONF_DIR: folder with", "REELHOUSE_ENVIRONMENT: file that"):
         assert name in told

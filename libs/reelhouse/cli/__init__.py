@@ -11,11 +11,14 @@ from reelhouse.cli import asking, checking, labels, models, removing, reporting,
 from reelhouse.errors import ReelhouseError
 
 HELP = "Understand short videos, day by day: take them in, choose what to label, find wrong labels, mine tags, train, serve the results."
-VARIABLES = """
-Environment variables: REELHOUSE_CACHE (folder of models and temporary files; ~/.cache/reelhouse if not set), REELHOUSE_CONF_DIR (folder
-with base.yml, pipeline.yml, taxonomy/ and expectations/, instead of the checkout's conf/), REELHOUSE_ENVIRONMENT (the record of Java and
-JARs that `make setup` wrote, environment.json, of another environment than this one).
-"""
+VARIABLES = "\n\n".join(
+    (
+        "Environment variables:",
+        "REELHOUSE_CACHE: folder of models and temporary files; ~/.cache/reelhouse if not set.",
+        "REELHOUSE_CONF_DIR: folder with base.yml, pipeline.yml, taxonomy/ and expectations/, instead of the checkout's conf/.",
+        "REELHOUSE_ENVIRONMENT: file that says where Java and the JARs are, as `make setup` writes it, instead of this environment's own.",
+    )
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=HELP, epilog=VARIABLES)
 for group in (running.app, asking.app, reporting.app, removing.app, checking.app, serving.app):
