@@ -5,7 +5,7 @@ import pytest
 from reelhouse import tables
 from reelhouse.errors import StorageError
 from reelhouse.lake import catalog
-from tests.jobs.small_lake import DAY, SmallLake
+from tests.jobs.small_lake import DAY, NEXT, SmallLake
 
 NAMES = ("bronze.deletions", "bronze.deletions_current")
 
@@ -25,6 +25,44 @@ def test_a_table_that_is_written_after_it_was_asked_for_is_seen(spark, tmp_path,
     assert answers(made.lake, name) == []
     made.write(tables.DELETIONS, [deletion("a")], DAY)
     assert answers(made.lake, name) == ["a"]
+
+
+def test_only_the_view_of_takedowns_shows_videos_taken_down():
+    comments = catalog.names()
+    assert comments["bronze.deletions_current"] == "Newest state of bronze.deletions."
+    assert comments["silver.videos_current"] == catalog.view_of("silver.videos_current")[0]
+    assert comments["silver.videos_current"] == "Newest state of silver.videos, without videos taken down."
+
+
+def test_a_video_taken_down_is_named_by_no_other_rows_view_and_the_keys_of_groups_stay(spark, tmp_path):
+    made = SmallLake(spark, tmp_path)
+    facts = {"name": "n", "size": 1, "previous_size": 1, "change": "kept", "first_seen": DAY}
+    clusters = [("c1", "gone"), ("c2", "a"), ("c3", None)]
+    made.write(tables.CLUSTER_DAYS, [{"cluster_id": c, "exemplar_video_id": v, **facts} for c, v in clusters])
+    facts = {"miner": "phrases", "count": 3, "document_count": 3}
+    phrases = [("t", ["b", "gone", "a"]), ("u", [])]
+    made.write(tables.TAG_CANDIDATES, [{"phrase": p, "example_video_ids": v, **facts} for p, v in phrases])
+    copies = [("gone", "gone", None), ("a", "gone", "gone"), ("b", "gone", "a")]
+    made.write(tables.COPIES, [{"video_id": v, "copy_group": g, "matched_video_id": m} for v, g, m in copies])
+    names = ("gold.cluster_days_current", "gold.tag_candidates_current", "silver.copies_current")
+    questions = [
+        f"SELECT cluster_id, exemplar_video_id FROM {names[0]} ORDER BY 1",
+        f"SELECT phrase, example_video_ids FROM {names[1]} ORDER BY 1",
+        f"SELECT video_id, copy_group, matched_video_id FROM {names[2]} ORDER BY 1",
+    ]
+
+    def answers():
+        return [tuple(row) for question in questions for row in made.lake.spark.sql(question).collect()]
+
+    catalog.register(made.lake, " ".join(questions))
+    assert answers() == [*clusters, *phrases, ("a", "gone", "gone"), ("b", "gone", "a"), ("gone", "gone", None)]
+    made.write(tables.DELETIONS, [deletion("gone")], DAY)
+    made.write(tables.DELETIONS, [deletion("gone")], NEXT)  # asked for twice: no row comes twice
+    catalog.register(made.lake, " ".join(questions))
+    assert answers() == [("c1", None), ("c2", "a"), ("c3", None), ("t", ["b", "a"]), ("u", []), ("a", "gone", None), ("b", "gone", "a")]
+    for name, table in zip(names, (tables.CLUSTER_DAYS, tables.TAG_CANDIDATES, tables.COPIES), strict=True):
+        shown = spark.table(name).schema
+        assert [(field.name, field.metadata["comment"]) for field in shown] == [(c.name, c.comment) for c in table.columns]
 
 
 @pytest.mark.parametrize("name", NAMES)

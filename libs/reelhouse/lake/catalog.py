@@ -16,7 +16,7 @@ _NAME = re.compile(r"\b(bronze|silver|gold|ops)\s*\.\s*`?(\w+)`?", re.IGNORECASE
 def names() -> dict[str, str]:
     """Every name that SQL may use, with its comment: tables, their current views, and the other views."""
     known = {t.name: t.comment for t in tables.ALL.values()}
-    known |= {f"{t.name}_current": f"Newest state of {t.name}, without videos taken down." for t in tables.ALL.values() if has_current(t)}
+    known |= {f"{t.name}_current": _current_comment(t) for t in tables.ALL.values() if has_current(t)}
     return known | {v.name: v.comment for v in tables.VIEWS}
 
 
@@ -82,16 +82,32 @@ def _register_table(lake: Lake, table: Table) -> None:
 def _view_definitions() -> dict[str, tuple[str, str, dict[str, str]]]:
     """Comment, SQL and columns (View.columns) by name."""
     current: dict[str, tuple[str, str, dict[str, str]]] = {
-        f"{t.name}_current": (f"Newest state of {t.name}, without videos taken down.", _current_sql(t), {})
+        f"{t.name}_current": (_current_comment(t), _current_sql(t), {c.name: c.comment for c in t.columns if _other_videos(t)})
         for t in tables.ALL.values()
         if has_current(t)
     }
     return current | {v.name: (v.comment, v.sql, v.columns) for v in tables.VIEWS}
 
 
+def _current_comment(table: Table) -> str:
+    without = "" if table.name == "bronze.deletions" else ", without videos taken down"
+    return f"Newest state of {table.name}{without}."
+
+
 def _current_sql(table: Table) -> str:
-    """The same fold as Lake.current, as SQL over everything written so far."""
-    sql = f"SELECT t.* FROM {table.name} t"
+    """The same fold as Lake.current, as SQL over everything written so far; columns of other videos' ids hold none that was taken down.
+
+    The key of a group (a cluster, copies) may be made of such an id too, and stays: it is a name, by which tables are joined.
+    """
+    shown, joins = {c.name: f"t.`{c.name}`" for c in table.columns}, ""
+    for name in _other_videos(table):
+        if name.endswith("s"):  # of a few rows; the other side is one row, also where nothing was taken down
+            shown[name] = f"array_except(t.`{name}`, no_{name}.ids) AS `{name}`"
+            joins += f" CROSS JOIN (SELECT collect_set(video_id) AS ids FROM bronze.deletions) no_{name}"
+        else:
+            shown[name] = f"IF(no_{name}.id IS NULL, t.`{name}`, NULL) AS `{name}`"
+            joins += f" LEFT JOIN (SELECT DISTINCT video_id AS id FROM bronze.deletions) no_{name} ON t.`{name}` = no_{name}.id"
+    sql = f"SELECT {', '.join(shown.values()) if joins else 't.*'} FROM {table.name} t{joins}"
     if table.follows:
         sql += _newest_sql(tables.ALL[table.follows], "leader", ">=")
     if not table.follows or table.newest_by is not None:
@@ -99,6 +115,11 @@ def _current_sql(table: Table) -> str:
     if table.has_video and table.name != "bronze.deletions":
         sql += " LEFT ANTI JOIN bronze.deletions d ON t.video_id = d.video_id"
     return sql
+
+
+def _other_videos(table: Table) -> list[str]:
+    """Columns that hold ids of other videos than the row's own."""
+    return [name for name in table.names if name.endswith(("_video_id", "_video_ids"))]
 
 
 def _newest_sql(table: Table, name: str, how: str) -> str:
