@@ -1,5 +1,7 @@
 """`reelhouse models ...` and `reelhouse vectors ...`, as typed, on a planted lake with a real MLflow (SQLite) and Milvus Lite."""
 
+import re
+
 import numpy as np
 import pytest
 import yaml
@@ -46,16 +48,15 @@ def typed(lake, spark, tmp_path, monkeypatch):
     def printed(*words):
         lake.services.close()
         out = type_(*words, "--conf", "own.yml", "--root", lake.lake.root).stdout
-        return [[part.strip() for part in line.split("│")] for line in out.splitlines() if line.strip()]
+        return [[part.strip() for part in re.split("[│┃]", line)] for line in out.splitlines() if line.strip()]
 
     return printed
 
 
 def test_the_collections_are_shown_loaded_mended_and_searched(lake, typed):
-    shown = [[name, OLD, "60", "served", "", index] for name, index in zip(COLLECTIONS, ("FLAT", "BIN_FLAT"), strict=True)]
     head, _, *rows = typed("vectors", "status")
     assert head == ["collection", "model", "rows", "served", "alias", "index"]
-    assert [row[:5] for row in rows] == [row[:5] for row in shown]
+    assert [row[:5] for row in rows] == [[name, OLD, "60", "served", ""] for name in COLLECTIONS]
     assert all(row[5] for row in rows)
 
     for command, job, told in (("load", "load_vectors", "60"), ("reconcile", "reconcile", "1")):
@@ -75,7 +76,7 @@ def test_the_collections_are_shown_loaded_mended_and_searched(lake, typed):
     assert title == ["most similar to v003"]
     assert [float(row[1]) for row in rows] == [pytest.approx(score, abs=2e-3) for score, _ in near]
     assert {row[0] for row in rows} <= {name for name in VIDEOS if unit[name] @ unit["v003"] >= near[-1][0] - 1e-3} - {"v003"}
-    assert typed("vectors", "search", "v003", "--domain", "no such")[2:] in ([], [["", "", "", ""]])
+    assert not {line[0] for line in typed("vectors", "search", "v003", "--domain", "no such")} & set(VIDEOS)
 
 
 def test_models_are_listed_compared_promoted_gone_back_from_and_rejected(lake, typed):
