@@ -48,7 +48,8 @@ def typed(lake, spark, tmp_path, monkeypatch):
     def printed(*words):
         lake.services.close()
         out = type_(*words, "--conf", "own.yml", "--root", lake.lake.root).stdout
-        return [[part.strip() for part in re.split("[│┃]", line)] for line in out.splitlines() if line.strip()]
+        lines = [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in out.splitlines()]
+        return [[part.strip() for part in re.split("[│┃]", line)] for line in lines if line.strip()]
 
     return printed
 
