@@ -92,7 +92,7 @@ def test_models_are_listed_compared_promoted_gone_back_from_and_rejected(lake, t
 
     title, head, _, *rows = typed("models", "compare", NEW, OLD)
     assert title == [f"Accuracy on the evaluation rows of {DAY}"]
-    assert head == ["slice", "rows", NEW, OLD, "difference", "95% from", "to", "as a gate"]
+    assert head == ["slice", "rows", NEW, OLD, "difference", "90% from", "to", "as a gate"]
     run = lake.run()
     wanted = compare_models(run, NEW, OLD)
     run.close()
