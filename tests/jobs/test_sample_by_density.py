@@ -17,6 +17,7 @@ from reelhouse.sampling import density_clusters
 from reelhouse.sampling.drift import change_of_size
 from reelhouse.sampling.places import Quota
 from tests.jobs.small_lake import DAY, NEXT, SmallLake, _features, _label
+from tests.turns import JOBS, in_turn
 
 LATER = dt.date(2026, 1, 4)
 LAST = dt.date(2026, 1, 5)
@@ -232,6 +233,7 @@ def held(spark: SparkSession, lake: SmallLake, day: dt.date, rows_max: int) -> s
     return {r.video_id for r in sorted(rows, key=lambda r: r.h)[:rows_max]}
 
 
+@in_turn(JOBS, seconds=130)
 def test_more_videos_than_one_process_holds_have_the_same_clusters(spark: SparkSession, tmp_path: Path) -> None:
     first, then = (
         {"a": range(14), "b": range(12), "c": range(10), "x": range(2)},
