@@ -30,5 +30,7 @@ def interpreter(*packages: str) -> Path:
 
 def told(python: Path, program: str, *words: str) -> Any:
     """What a program prints as its last line, read as JSON."""
-    done = subprocess.run([python, "-c", program, *words], check=True, capture_output=True, text=True)
+    done = subprocess.run([python, "-c", program, *words], check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{python} ended with {done.returncode}:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.splitlines()[-1])

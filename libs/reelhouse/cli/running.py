@@ -69,7 +69,8 @@ def daily(
         if all(o.status != "failed" for o in outcomes):  # else the lake may be out of reach, and that is told first
             if sample:
                 _score_sample(pipeline, dates[-1])
-            show.next_things(_some_video(pipeline), f" --root {settings.storage.root}" if settings.storage.root != "warehouse" else "")
+            if sample or any(o.status == "succeeded" for o in outcomes):  # a night with nothing new asks the tables nothing
+                show.next_things(_some_video(pipeline), f" --root {settings.storage.root}" if settings.storage.root != "warehouse" else "")
         _leave(pipeline, outcomes)
 
 
