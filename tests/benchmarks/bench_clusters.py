@@ -25,7 +25,7 @@ LARGE = 1_000_000
 ROUNDS = 3
 MINIMUM_SIZE = 15
 WARM = 20_000  # rows that each method clusters before the clock starts: on fewer, EVoC has not compiled all that it then runs
-PEERS = ("evoc==0.3.2", "fast-hdbscan==0.3.4", "scikit-learn==1.9.1")
+PEERS = ("evoc==0.3.2", "fast-hdbscan[nndescent]==0.3.4", "scikit-learn==1.9.1")
 
 TIMED = """
 import json, resource, sys, time
