@@ -56,6 +56,11 @@ class SourceSettings(Section):
     text_bytes_max: Positive
     file_bytes_max: Positive
 
+    @property
+    def are_named(self) -> bool:
+        """Whether a day could find anything to take in."""
+        return bool(self.deliveries or self.videos or self.manifest or self.inbox)
+
 
 class TaxonomySettings(Section):
     category: str

@@ -14,8 +14,7 @@ LOGS, LOCK = "logs", "schedule.lock"  # a folder below the root, where the setti
 
 def check_sources(settings: Settings) -> None:
     """SettingsError where a day would find nothing to take in: every night would end with status 2."""
-    sources = settings.sources
-    if not (sources.deliveries or sources.videos or sources.manifest or sources.inbox):
+    if not settings.sources.are_named:
         raise SettingsError(
             "no source is set, so that every night would end with exit status 2. Add sources.deliveries (a folder with one folder a date), "
             "sources.videos, sources.manifest or sources.inbox to a file that --conf names, or --set sources.deliveries=FOLDER"

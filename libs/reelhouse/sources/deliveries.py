@@ -66,7 +66,7 @@ def find_delivery(settings: SourceSettings, day: date) -> Delivery:
     Raises SettingsError where no source is set at all, StorageError for a folder that can't be read, ManifestError for a
     file whose columns are wrong.
     """
-    if not (settings.deliveries or settings.videos or settings.manifest or settings.inbox):
+    if not settings.are_named:
         raise SettingsError(
             "no source is set: wanted sources.deliveries, sources.videos or sources.manifest (on the command line: --videos FOLDER, "
             "--manifest FILE, or --sample)"
